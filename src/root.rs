@@ -1,0 +1,231 @@
+//! File access on the host: below a directory and never out of it, with errors that name their path.
+//!
+//! [`Root`] opens files through `openat2` with `RESOLVE_IN_ROOT`, so that no `..` and no link, however
+//! it is placed or changed meanwhile, reaches a file outside. The free functions are for paths the user
+//! gave us, which may lie anywhere. Not for the target tree, which is a value (see [`crate::tree`]).
+//!
+//! Source: openat2(2).
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use crate::kind::{Explain, Kind};
+
+/// A failed file operation.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {path}: {error}", path = .path.display())]
+pub struct FileError {
+    /// What was attempted: "read", "create", ...
+    pub action: &'static str,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+impl FileError {
+    /// A failed `action` on `path`. The result is a function, for `map_err`.
+    pub fn on(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self { action, path, error }
+    }
+
+    /// Whether the file does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.error.kind() == io::ErrorKind::NotFound
+    }
+}
+
+impl Explain for FileError {
+    fn kind(&self) -> Kind {
+        Kind::of_io(&self.error)
+    }
+
+    fn hint(&self) -> Option<String> {
+        (self.kind() == Kind::Limit).then(|| "the disk is full: free some space or choose another place".to_owned())
+    }
+}
+
+/// A directory of the host below which files are opened.
+#[derive(Debug)]
+pub struct Root {
+    descriptor: OwnedFd,
+    path: PathBuf,
+}
+
+impl Root {
+    /// Opens the directory `path`.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let descriptor = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(io::Error::from)
+            .map_err(FileError::on("open", path))?;
+        Ok(Self { descriptor, path: path.to_owned() })
+    }
+
+    /// The directory's own path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens `relative` for reading; links are followed, but the directory is their root. Nothing that
+    /// blocks or has effects when opened (a pipe, a device) is returned.
+    pub fn open_file(&self, relative: &Path) -> Result<File, FileError> {
+        let whole = self.path.join(relative);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let descriptor = rustix::fs::openat2(&self.descriptor, relative, flags, Mode::empty(), resolve)
+            .map_err(io::Error::from)
+            .map_err(FileError::on("open", &whole))?;
+        regular(File::from(descriptor), &whole)
+    }
+}
+
+/// Only regular files are data; a directory or a device is named in the error.
+fn regular(file: File, path: &Path) -> Result<File, FileError> {
+    let kind = file.metadata().map_err(FileError::on("look at", path))?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    let what = if kind.is_dir() { "it is a directory" } else { "it is not a regular file" };
+    Err(FileError::on("read", path)(io::Error::other(what)))
+}
+
+/// Opens a regular file for reading.
+pub fn open_file(path: &Path) -> Result<File, FileError> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let descriptor = rustix::fs::open(path, flags, Mode::empty())
+        .map_err(io::Error::from)
+        .map_err(FileError::on("open", path))?;
+    regular(File::from(descriptor), path)
+}
+
+/// Reads a whole regular file of at most `limit` bytes.
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    let file = open_file(path)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::on("read", path))?;
+    if bytes.len() as u64 > limit {
+        let message = format!("it is larger than {limit} bytes");
+        return Err(FileError::on("read", path)(io::Error::new(io::ErrorKind::FileTooLarge, message)));
+    }
+    Ok(bytes)
+}
+
+/// A file that takes its final name only when it is complete. Dropped before, it disappears.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: File,
+    temporary: PathBuf,
+    destination: PathBuf,
+    committed: bool,
+}
+
+impl AtomicFile {
+    /// Creates a temporary file beside `destination`.
+    pub fn create(destination: &Path) -> Result<Self, FileError> {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let name = destination.file_name().unwrap_or_default().to_string_lossy();
+        let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let temporary = destination.with_file_name(format!(".{name}.{}.{unique}.part", std::process::id()));
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
+            .map_err(FileError::on("create", destination))?;
+        Ok(Self { file, temporary, destination: destination.to_owned(), committed: false })
+    }
+
+    /// Where it will be.
+    #[must_use]
+    pub fn destination(&self) -> &Path {
+        &self.destination
+    }
+
+    /// Where it is meanwhile.
+    #[must_use]
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// The open file.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Gives the file its name, replacing what was there.
+    pub fn commit(mut self) -> Result<(), FileError> {
+        self.file.flush().map_err(FileError::on("write", &self.destination))?;
+        fs::rename(&self.temporary, &self.destination).map_err(FileError::on("create", &self.destination))?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nothing can be done about a failure here, and the name says what it is.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Writes a whole file, atomically.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut file = AtomicFile::create(path)?;
+    file.file().write_all(bytes).map_err(FileError::on("write", path))?;
+    file.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_out_of_the_root_stays_inside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        write_file(&directory.path().join("passwd"), b"inside").unwrap();
+        std::os::unix::fs::symlink("/passwd", directory.path().join("absolute")).unwrap();
+        std::os::unix::fs::symlink("../../../passwd", directory.path().join("upwards")).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        for name in ["passwd", "absolute", "upwards", "../passwd"] {
+            let mut text = String::new();
+            root.open_file(Path::new(name)).unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(text, "inside", "{name}");
+        }
+        assert!(root.open_file(Path::new("missing")).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_directory_is_not_read_as_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = read_file(directory.path(), 10).unwrap_err();
+        assert!(error.to_string().contains("is a directory"), "{error}");
+    }
+
+    #[test]
+    fn an_uncommitted_file_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("out.tar");
+        drop(AtomicFile::create(&target).unwrap());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_an_error_of_kind_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("big");
+        write_file(&path, &[0; 11]).unwrap();
+        assert_eq!(read_file(&path, 11).unwrap().len(), 11);
+        assert_eq!(read_file(&path, 10).unwrap_err().kind(), Kind::Limit);
+    }
+}
