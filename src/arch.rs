@@ -121,10 +121,7 @@ impl FromStr for Arch {
             "arm64" => return Ok(Self::Aarch64),
             _ => {}
         }
-        Self::ALL
-            .into_iter()
-            .find(|arch| arch.as_str() == text)
-            .ok_or_else(|| UnknownArch(text.to_owned()))
+        Self::ALL.into_iter().find(|arch| arch.as_str() == text).ok_or_else(|| UnknownArch(text.to_owned()))
     }
 }
 

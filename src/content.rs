@@ -98,7 +98,9 @@ pub enum ContentError {
         error: io::Error,
     },
     /// The bytes are not those that were recorded.
-    #[error("{source_name} has changed: {length} bytes at {offset} have SHA-256 {got}, recorded was {expected}")]
+    #[error(
+        "{source_name} has changed: {length} bytes at {offset} have SHA-256 {got}, recorded was {expected}"
+    )]
     Changed {
         /// What was read.
         source_name: String,
@@ -119,9 +121,8 @@ pub enum ContentError {
 impl Explain for ContentError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Read { error, .. } => Kind::of_io(error),
+            Self::Read { error, .. } | Self::Write(error) => Kind::of_io(error),
             Self::Changed { .. } => Kind::Integrity,
-            Self::Write(error) => Kind::of_io(error),
         }
     }
 }
@@ -202,7 +203,12 @@ impl Content {
     }
 
     fn read_error(&self, error: io::Error) -> ContentError {
-        ContentError::Read { source_name: self.source.describe(), offset: self.offset, length: self.length, error }
+        ContentError::Read {
+            source_name: self.source.describe(),
+            offset: self.offset,
+            length: self.length,
+            error,
+        }
     }
 }
 

@@ -93,9 +93,7 @@ macro_rules! digest {
             type Err = DigestError;
 
             fn from_str(text: &str) -> Result<Self, DigestError> {
-                parse_hex(text)
-                    .map(Self)
-                    .ok_or_else(|| DigestError { text: text.to_owned(), form: $form })
+                parse_hex(text).map(Self).ok_or_else(|| DigestError { text: text.to_owned(), form: $form })
             }
         }
     };
@@ -235,7 +233,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_digest_is_refused() {
-        for text in ["", "Q1", "Q1####", "Q2RWLMZH10kdz0zUmHb2dljdFhLlQ=", "Q1RWLMZH10kdz0zUmHb2dljdFhLlQ", "X1zz"] {
+        for text in
+            ["", "Q1", "Q1####", "Q2RWLMZH10kdz0zUmHb2dljdFhLlQ=", "Q1RWLMZH10kdz0zUmHb2dljdFhLlQ", "X1zz"]
+        {
             assert!(text.parse::<Identity>().is_err(), "{text}");
         }
         assert!("ab".parse::<Sha256>().is_err());

@@ -30,6 +30,7 @@
 //!
 //! Floors 0 to 3 touch neither network nor disk, [`root`] aside.
 
+pub mod apk;
 pub mod arch;
 pub mod content;
 pub mod digest;

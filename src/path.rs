@@ -240,8 +240,10 @@ mod tests {
 
     #[test]
     fn a_directory_sorts_directly_before_what_it_contains() {
-        let mut paths: Vec<TreePath> =
-            ["a-b", "a/z", "a", "a.b", "", "a/b/c", "a/b"].iter().map(|p| TreePath::relative(p).unwrap()).collect();
+        let mut paths: Vec<TreePath> = ["a-b", "a/z", "a", "a.b", "", "a/b/c", "a/b"]
+            .iter()
+            .map(|p| TreePath::relative(p).unwrap())
+            .collect();
         paths.sort();
         let sorted: Vec<&str> = paths.iter().map(TreePath::as_str).collect();
         assert_eq!(sorted, ["", "a", "a/b", "a/b/c", "a/z", "a-b", "a.b"]);

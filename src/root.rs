@@ -47,7 +47,8 @@ impl Explain for FileError {
     }
 
     fn hint(&self) -> Option<String> {
-        (self.kind() == Kind::Limit).then(|| "the disk is full: free some space or choose another place".to_owned())
+        (self.kind() == Kind::Limit)
+            .then(|| "the disk is full: free some space or choose another place".to_owned())
     }
 }
 

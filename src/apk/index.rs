@@ -1,0 +1,510 @@
+//! What a repository offers: the text of an `APKINDEX`, read into records.
+//!
+//! An [`Index`] keeps the text it was read from; a record is a set of places in it, so that twenty
+//! thousand packages cost little more than their text. Dependencies stay text until somebody asks for
+//! them, because a solution looks at few of them.
+//!
+//! Real indexes hold entries that are wrong, and one wrong entry must not cost the others: what is wrong
+//! with a package is its [`Flaw`], by which the solver refuses that package alone. What is wrong with the
+//! form of the index is an [`IndexError`].
+//!
+//! Not for trust: who hands a text in here has verified it (see [`super::keys`]).
+//!
+//! Source: spec apk v2, "APKINDEX.tar.gz".
+
+use std::fmt;
+use std::ops::Range;
+
+use super::dependency::{Dependency, DependencyError, Provide, is_package_name};
+use crate::digest::Identity;
+use crate::kind::{Explain, Kind};
+
+/// The longest index text that is read, in bytes. Alpine's largest is 8 MB.
+pub const MAX_INDEX_TEXT: u64 = 256 << 20;
+
+/// The text of an index is malformed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of {name} is malformed: {flaw}")]
+pub struct IndexError {
+    /// What was read: the repository's index, or the installed database.
+    pub name: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub flaw: LineFlaw,
+}
+
+/// What is wrong with a line of an index.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineFlaw {
+    /// It is not a letter, a colon and a value.
+    #[error("it is not of the form `X:value`")]
+    Form,
+    /// The package name has a character that names do not have.
+    #[error("`{0}` is not a package name")]
+    Name(String),
+    /// A field that holds a number holds something else.
+    #[error("`{0}` is not a number")]
+    Number(String),
+    /// The stanza that ends here has no `P:` or no `V:`.
+    #[error("the stanza that ends here has no {0}: field")]
+    Incomplete(char),
+    /// The text is not UTF-8.
+    #[error("it is not UTF-8")]
+    NotUtf8,
+    /// The text is too long to be an index.
+    #[error("the text is longer than {MAX_INDEX_TEXT} bytes")]
+    TooLong,
+    /// A field of the installed database stands where it has no meaning.
+    #[error("the field `{0}:` has nothing to belong to")]
+    Misplaced(char),
+    /// An owner and mode, or a checksum, of the installed database is malformed.
+    #[error("`{0}` is malformed")]
+    Value(String),
+}
+
+impl Explain for IndexError {
+    fn kind(&self) -> Kind {
+        Kind::Integrity
+    }
+}
+
+/// Why a package, though listed, cannot be installed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// Its stanza has a field this program does not know and that must not be ignored.
+    #[error("its index entry has the unknown field `{0}:`")]
+    UnknownField(char),
+    /// One of its dependencies is malformed.
+    #[error("its index entry is malformed: {0}")]
+    Depends(DependencyError),
+    /// It has no identity, or one that no apk can check.
+    #[error("its index entry has no usable identity (`C:` with Q1 and a SHA-1)")]
+    Identity,
+}
+
+/// A place in the text of an index.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// The fields of a stanza.
+#[derive(Debug, Clone, Default)]
+struct Record {
+    stanza: Span,
+    name: Span,
+    version: Span,
+    arch: Span,
+    depends: Span,
+    provides: Span,
+    install_if: Span,
+    origin: Span,
+    identity: Option<Identity>,
+    size: u64,
+    installed_size: u64,
+    build_time: Option<i64>,
+    provider_priority: u32,
+    unknown_field: Option<char>,
+}
+
+/// The packages of a repository, in its order.
+pub struct Index {
+    text: Box<str>,
+    records: Vec<Record>,
+}
+
+/// The number of a package in its [`Index`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PackageNumber(pub u32);
+
+impl Index {
+    /// Reads the text of an index; `name` says in errors what it is.
+    pub fn parse(name: &str, text: Vec<u8>) -> Result<Self, IndexError> {
+        Reader::new(name, text)?.read(|_, field, _| {
+            // Lower-case letters are for additions that may be ignored; upper-case ones are not.
+            if field.is_ascii_uppercase() { Ok(FieldUse::Unknown) } else { Ok(FieldUse::Known) }
+        })
+    }
+
+    /// All packages.
+    pub fn packages(&self) -> impl ExactSizeIterator<Item = Package<'_>> {
+        self.records.iter().map(|record| Package { text: &self.text, record })
+    }
+
+    /// How many packages there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The package with this number.
+    #[must_use]
+    pub fn package(&self, number: PackageNumber) -> Option<Package<'_>> {
+        self.records.get(number.0 as usize).map(|record| Package { text: &self.text, record })
+    }
+
+    /// The packages of that name, in the index's order. Looks at all; for single questions only.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Package<'a>> {
+        self.packages().filter(move |package| package.name() == name)
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Index({} packages)", self.records.len())
+    }
+}
+
+/// A package as an index describes it.
+#[derive(Clone, Copy)]
+pub struct Package<'a> {
+    text: &'a str,
+    record: &'a Record,
+}
+
+impl<'a> Package<'a> {
+    fn field(self, span: Span) -> &'a str {
+        self.text.get(span.range()).unwrap_or_default()
+    }
+
+    /// `P:`, its name.
+    #[must_use]
+    pub fn name(self) -> &'a str {
+        self.field(self.record.name)
+    }
+
+    /// `V:`, its version, which need not be valid.
+    #[must_use]
+    pub fn version(self) -> &'a str {
+        self.field(self.record.version)
+    }
+
+    /// `A:`, its architecture; empty if the stanza has none.
+    #[must_use]
+    pub fn arch(self) -> &'a str {
+        self.field(self.record.arch)
+    }
+
+    /// `o:`, the source package; empty if the stanza has none.
+    #[must_use]
+    pub fn origin(self) -> &'a str {
+        self.field(self.record.origin)
+    }
+
+    /// `C:`, if there is a usable one.
+    #[must_use]
+    pub fn identity(self) -> Option<Identity> {
+        self.record.identity
+    }
+
+    /// `S:`, the size of the package file in bytes.
+    #[must_use]
+    pub fn size(self) -> u64 {
+        self.record.size
+    }
+
+    /// `I:`, the bytes it takes when installed.
+    #[must_use]
+    pub fn installed_size(self) -> u64 {
+        self.record.installed_size
+    }
+
+    /// `I:0`: there is no file to fetch; the stanza is all there is of the package.
+    #[must_use]
+    pub fn is_virtual(self) -> bool {
+        self.record.installed_size == 0
+    }
+
+    /// `t:`, when it was built, in seconds since 1970.
+    #[must_use]
+    pub fn build_time(self) -> Option<i64> {
+        self.record.build_time
+    }
+
+    /// `k:`, 0 if the stanza has none.
+    #[must_use]
+    pub fn provider_priority(self) -> u32 {
+        self.record.provider_priority
+    }
+
+    /// `D:`, as text.
+    pub fn depends(self) -> impl Iterator<Item = &'a str> {
+        self.field(self.record.depends).split_ascii_whitespace()
+    }
+
+    /// `p:`, as text.
+    pub fn provides(self) -> impl Iterator<Item = &'a str> {
+        self.field(self.record.provides).split_ascii_whitespace()
+    }
+
+    /// `i:`, as text.
+    pub fn install_if(self) -> impl Iterator<Item = &'a str> {
+        self.field(self.record.install_if).split_ascii_whitespace()
+    }
+
+    /// `D:`, parsed. An error makes the package uninstallable.
+    pub fn parse_depends(self) -> Result<Vec<Dependency>, DependencyError> {
+        self.depends().map(Dependency::of_index).collect()
+    }
+
+    /// `p:`, parsed; malformed provides are left out, as apk leaves them out.
+    pub fn parse_provides(self) -> impl Iterator<Item = Provide> + 'a {
+        self.provides().filter_map(|text| Provide::of_index(text).ok())
+    }
+
+    /// `i:`, parsed; empty if one condition is malformed, as apk then has no `install_if`.
+    #[must_use]
+    pub fn parse_install_if(self) -> Vec<Dependency> {
+        self.install_if().map(Dependency::of_index).collect::<Result<_, _>>().unwrap_or_default()
+    }
+
+    /// Why it cannot be installed, if something is wrong with its entry.
+    #[must_use]
+    pub fn flaw(self) -> Option<Flaw> {
+        if let Some(field) = self.record.unknown_field {
+            return Some(Flaw::UnknownField(field));
+        }
+        if self.record.identity.is_none() {
+            return Some(Flaw::Identity);
+        }
+        self.parse_depends().err().map(Flaw::Depends)
+    }
+
+    /// The stanza's lines, field by field, in the index's order.
+    pub fn fields(self) -> impl Iterator<Item = (char, &'a str)> {
+        self.field(self.record.stanza).lines().filter_map(|line| {
+            let (field, value) = line.split_once(':')?;
+            Some((field.chars().next()?, value))
+        })
+    }
+
+    /// The value of the first field with that letter.
+    #[must_use]
+    pub fn first_field(self, letter: char) -> Option<&'a str> {
+        self.fields().find(|(field, _)| *field == letter).map(|(_, value)| value)
+    }
+}
+
+/// `name-version`, as apk writes packages.
+impl fmt::Display for Package<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.name(), self.version())
+    }
+}
+
+impl fmt::Debug for Package<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Package({self})")
+    }
+}
+
+/// What became of a field that is not one of an index's own.
+pub(super) enum FieldUse {
+    /// It is understood, or may be ignored.
+    Known,
+    /// It must be understood and is not.
+    Unknown,
+}
+
+/// Reads stanzas; shared with the installed database, which adds fields of its own.
+pub(super) struct Reader<'n> {
+    name: &'n str,
+    text: Box<str>,
+}
+
+impl<'n> Reader<'n> {
+    pub(super) fn new(name: &'n str, text: Vec<u8>) -> Result<Self, IndexError> {
+        let error = |line, flaw| IndexError { name: name.to_owned(), line, flaw };
+        if text.len() as u64 > MAX_INDEX_TEXT {
+            return Err(error(1, LineFlaw::TooLong));
+        }
+        match String::from_utf8(text) {
+            Ok(text) => Ok(Self { name, text: text.into_boxed_str() }),
+            Err(invalid) => {
+                let valid = invalid.as_bytes().get(..invalid.utf8_error().valid_up_to()).unwrap_or_default();
+                let line = valid.split(|byte| *byte == b'\n').count();
+                Err(error(line, LineFlaw::NotUtf8))
+            }
+        }
+    }
+
+    /// Reads all stanzas. `other` is told of each field that indexes do not have: the number of the
+    /// stanza it stands in, its letter, its value.
+    pub(super) fn read(
+        self,
+        mut other: impl FnMut(usize, char, &str) -> Result<FieldUse, LineFlaw>,
+    ) -> Result<Index, IndexError> {
+        let mut records = Vec::new();
+        let mut open: Option<Record> = None;
+        let mut at = 0;
+        let mut line_number = 0;
+        while at < self.text.len() {
+            line_number += 1;
+            let rest = self.text.get(at..).unwrap_or_default();
+            let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
+            let end = at + line.len();
+            let fail = |flaw| IndexError { name: self.name.to_owned(), line: line_number, flaw };
+            if line.is_empty() {
+                if let Some(record) = open.take() {
+                    records.push(complete(record, at).map_err(fail)?);
+                }
+            } else {
+                let number = records.len();
+                let record = open.get_or_insert_with(|| Record { stanza: span(at, at), ..Record::default() });
+                let (letter, value) = split_field(line).ok_or_else(|| fail(LineFlaw::Form))?;
+                let value_at = span(at + 2, end);
+                if !index_field(record, letter, value, value_at).map_err(fail)? {
+                    match other(number, letter, value).map_err(fail)? {
+                        FieldUse::Known => {}
+                        FieldUse::Unknown => record.unknown_field = Some(letter),
+                    }
+                }
+            }
+            at = end + 1;
+        }
+        if let Some(record) = open {
+            let flawed = |flaw| IndexError { name: self.name.to_owned(), line: line_number, flaw };
+            records.push(complete(record, self.text.len()).map_err(flawed)?);
+        }
+        Ok(Index { text: self.text, records })
+    }
+}
+
+fn span(start: usize, end: usize) -> Span {
+    // MAX_INDEX_TEXT keeps both far below u32::MAX.
+    Span { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
+}
+
+fn split_field(line: &str) -> Option<(char, &str)> {
+    let (letter, rest) = (line.chars().next()?, line.get(1..)?);
+    if !letter.is_ascii_alphabetic() {
+        return None;
+    }
+    Some((letter, rest.strip_prefix(':')?))
+}
+
+/// Takes in a field that indexes have; false for any other.
+fn index_field(record: &mut Record, letter: char, value: &str, at: Span) -> Result<bool, LineFlaw> {
+    let number = || value.parse::<u64>().map_err(|_| LineFlaw::Number(value.to_owned()));
+    match letter {
+        'P' if is_package_name(value) => record.name = at,
+        'P' => return Err(LineFlaw::Name(value.to_owned())),
+        'V' => record.version = at,
+        'A' => record.arch = at,
+        'D' => record.depends = at,
+        'p' => record.provides = at,
+        'i' => record.install_if = at,
+        'o' => record.origin = at,
+        'C' => record.identity = value.parse().ok(),
+        'S' => record.size = number()?,
+        'I' => record.installed_size = number()?,
+        't' => record.build_time = Some(value.parse().map_err(|_| LineFlaw::Number(value.to_owned()))?),
+        'k' => {
+            record.provider_priority = value.parse().map_err(|_| LineFlaw::Number(value.to_owned()))?;
+        }
+        'T' | 'U' | 'L' | 'm' | 'c' => {}
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn complete(mut record: Record, end: usize) -> Result<Record, LineFlaw> {
+    for (letter, field) in [('P', record.name), ('V', record.version)] {
+        if field.range().is_empty() {
+            return Err(LineFlaw::Incomplete(letter));
+        }
+    }
+    record.stanza.end = span(end, end).end;
+    Ok(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MUSL: &str = "C:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\nP:musl\nV:1.2.4-r4\nA:x86_64\nS:406784\nI:667648\n\
+        T:the musl c library\nU:https://musl.libc.org/\nL:MIT\no:musl\nm:A B <a@b>\nt:1700000000\nc:ab\n\
+        k:10\nD:so:x !y\np:so:libc.musl-x86_64.so.1=1 cmd:ldd\ni:a b=1\n";
+
+    fn index(text: &str) -> Index {
+        Index::parse("index", text.as_bytes().to_vec()).unwrap()
+    }
+
+    fn flaw(text: &str) -> (usize, LineFlaw) {
+        let error = Index::parse("index", text.as_bytes().to_vec()).unwrap_err();
+        (error.line, error.flaw)
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let index = index(MUSL);
+        let musl = index.packages().next().unwrap();
+        assert_eq!(musl.to_string(), "musl-1.2.4-r4");
+        assert_eq!((musl.arch(), musl.origin()), ("x86_64", "musl"));
+        assert_eq!((musl.size(), musl.installed_size()), (406_784, 667_648));
+        assert_eq!((musl.build_time(), musl.provider_priority()), (Some(1_700_000_000), 10));
+        assert_eq!(musl.depends().collect::<Vec<_>>(), ["so:x", "!y"]);
+        assert_eq!(musl.parse_provides().count(), 2);
+        assert_eq!(musl.parse_install_if().len(), 2);
+        assert_eq!(musl.first_field('T'), Some("the musl c library"));
+        assert_eq!(musl.flaw(), None);
+    }
+
+    #[test]
+    fn the_last_blank_line_may_be_missing_and_blank_lines_may_repeat() {
+        let two = format!("{MUSL}\n\n\n{MUSL}");
+        assert_eq!(index(&two).len(), 2);
+        assert_eq!(index("").len(), 0);
+        assert_eq!(index("\n\n").len(), 0);
+    }
+
+    #[test]
+    fn an_unknown_lower_case_field_is_skipped_and_an_upper_case_one_spoils_its_package() {
+        let index = index(&format!("z:1\n{MUSL}\nX:1\n{MUSL}"));
+        let flaws: Vec<Option<Flaw>> = index.packages().map(Package::flaw).collect();
+        assert_eq!(flaws, [None, Some(Flaw::UnknownField('X'))]);
+    }
+
+    #[test]
+    fn malformed_entries_of_real_indexes_spoil_no_more_than_themselves() {
+        let text = "C:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\nP:a\nV:0.99f7-r2\nD:librasterlite2=1.1.0b1-r7\np:pc:librtmp=v2.4 ok=1\ni:x=v1 y\n";
+        let index = index(text);
+        let package = index.packages().next().unwrap();
+        assert!(matches!(package.flaw(), Some(Flaw::Depends(_))));
+        assert_eq!(package.parse_provides().map(|p| p.name).collect::<Vec<_>>(), ["ok".into()]);
+        assert!(package.parse_install_if().is_empty());
+    }
+
+    #[test]
+    fn a_malformed_line_is_named_by_its_number() {
+        assert_eq!(flaw("P:a\nnonsense\n"), (2, LineFlaw::Form));
+        assert_eq!(flaw("P:a b\n"), (1, LineFlaw::Name("a b".to_owned())));
+        assert_eq!(flaw("P:a\nV:1\nS:many\n"), (3, LineFlaw::Number("many".to_owned())));
+        assert_eq!(flaw("P:a\n\nP:b\n"), (2, LineFlaw::Incomplete('V')));
+        assert_eq!(flaw("V:1\n"), (1, LineFlaw::Incomplete('P')));
+        let error = Index::parse("index", b"P:a\nV:\xff\n".to_vec()).unwrap_err();
+        assert_eq!((error.line, error.flaw), (2, LineFlaw::NotUtf8));
+    }
+
+    #[test]
+    fn a_package_without_a_sha1_identity_cannot_be_installed() {
+        let index = index("P:a\nV:1\n\nC:Q2RWLMZH10kdz0zUmHb2dljdFhLlQ=\nP:b\nV:1\n");
+        assert!(index.packages().all(|package| package.flaw() == Some(Flaw::Identity)));
+    }
+}

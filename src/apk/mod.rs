@@ -1,0 +1,9 @@
+//! apk's formats, pure: bytes in, values out.
+//!
+//! [`version`] and [`dependency`] are the small words; [`index`] is what a repository offers.
+//!
+//! Nothing here touches a disk, and nothing decides what is installed: that is [`crate::solve`].
+
+pub mod dependency;
+pub mod index;
+pub mod version;
