@@ -32,9 +32,11 @@
 
 pub mod apk;
 pub mod arch;
+pub mod archive;
 pub mod content;
 pub mod digest;
 pub mod kind;
 pub mod path;
 pub mod report;
 pub mod root;
+pub mod tree;
