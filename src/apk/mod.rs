@@ -6,4 +6,8 @@
 
 pub mod dependency;
 pub mod index;
+pub mod keys;
+pub mod package;
+pub mod package_info;
+pub mod signature;
 pub mod version;

@@ -1,3 +1,6 @@
 //! Compressed streams and tar framing: what every archive of this field is made of.
 //!
 //! Bytes in, values out; no file is opened here. Whatever is read is bounded by its caller.
+
+pub mod gzip;
+pub mod tar_read;
