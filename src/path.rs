@@ -199,6 +199,20 @@ impl fmt::Debug for TreePath {
     }
 }
 
+/// Without the leading slash.
+impl serde::Serialize for TreePath {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TreePath {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::relative(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 impl AsRef<str> for TreePath {
     fn as_ref(&self) -> &str {
         &self.0

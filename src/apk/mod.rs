@@ -4,6 +4,7 @@
 //!
 //! Nothing here touches a disk, and nothing decides what is installed: that is [`crate::solve`].
 
+pub mod data;
 pub mod dependency;
 pub mod index;
 pub mod keys;
