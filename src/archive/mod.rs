@@ -1,3 +1,7 @@
 //! Compressed streams and tar framing: what every archive of this field is made of.
 //!
 //! Bytes in, values out; no file is opened here. Whatever is read is bounded by its caller.
+
+pub mod deflate;
+
+pub mod tar_write;
