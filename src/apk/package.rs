@@ -22,7 +22,7 @@ use crate::digest::{Identity, Sha256, Sha256Hasher};
 use crate::kind::{Explain, Kind};
 
 /// The longest script, in bytes.
-const MAX_SCRIPT: u64 = 256 * 1024;
+pub(super) const MAX_SCRIPT: u64 = 256 * 1024;
 /// The longest `.PKGINFO`, in bytes.
 const MAX_INFO: u64 = 4 << 20;
 /// The most a control member may inflate to, in bytes: its scripts, its info, and room for headers.

@@ -57,8 +57,7 @@ impl<W: Write> MemberWriter<W> {
         let mut rest = self.chunk.as_slice();
         loop {
             let (taken, made) = (self.deflater.total_in(), self.deflater.total_out());
-            let status =
-                self.deflater.compress(rest, &mut self.room, flush).map_err(io::Error::other)?;
+            let status = self.deflater.compress(rest, &mut self.room, flush).map_err(io::Error::other)?;
             let taken = difference(self.deflater.total_in(), taken);
             let made = difference(self.deflater.total_out(), made);
             rest = rest.get(taken..).unwrap_or_default();
