@@ -280,6 +280,17 @@ impl PackageHead {
     pub fn identity(&self) -> Identity {
         Identity::new(self.control.sha1)
     }
+
+    /// Checks that the data member of `file`, whose head this is, is the one the head states.
+    pub fn check_data(&self, file: &dyn ReadAt) -> Result<(), PackageFlaw> {
+        let expected = match self.info.datahash {
+            Some(datahash) => datahash,
+            None if self.data_offset == file.length() => return Ok(()),
+            None => return Err(PackageFlaw::NoDatahash),
+        };
+        let got = hash_from(file, self.data_offset).map_err(PackageFlaw::Read)?;
+        if got == expected { Ok(()) } else { Err(PackageFlaw::Datahash { expected, got }) }
+    }
 }
 
 impl PackageFlaw {
@@ -348,7 +359,7 @@ impl VerifiedPackage {
         }
         let key = keyring.verify(&head.signatures, &head.control).map_err(PackageFlaw::Signature)?;
         check_fields(&head.info, expected)?;
-        check_datahash(file, &head)?;
+        head.check_data(file)?;
         Ok(Self {
             identity: head.identity(),
             info: head.info,
@@ -406,16 +417,6 @@ fn check_fields(info: &PackageInfo, expected: &Expected) -> Result<(), PackageFl
         });
     }
     Ok(())
-}
-
-fn check_datahash(file: &dyn ReadAt, head: &PackageHead) -> Result<(), PackageFlaw> {
-    let expected = match head.info.datahash {
-        Some(datahash) => datahash,
-        None if head.data_offset == file.length() => return Ok(()),
-        None => return Err(PackageFlaw::NoDatahash),
-    };
-    let got = hash_from(file, head.data_offset).map_err(PackageFlaw::Read)?;
-    if got == expected { Ok(()) } else { Err(PackageFlaw::Datahash { expected, got }) }
 }
 
 /// The SHA-256 of `file` from `offset` to its end.

@@ -1,0 +1,3 @@
+//! The pipeline, a file a step, and what the commands beside it do.
+
+pub mod author;
