@@ -9,7 +9,9 @@
 //!
 //! Not for running anything, and not for the bytes of a layer: those are [`crate::image`]'s.
 
+pub mod accounts;
 mod inode;
+pub mod protected;
 
 pub use inode::{Device, Inode, InodeKind, Mode, Origin, Owner, Xattrs};
 
