@@ -267,11 +267,8 @@ fn last_file(package: &mut InstalledPackage) -> Option<&mut InstalledFile> {
 }
 
 /// Sorts packages as apk 3 writes them: by name, without regard to case.
-pub fn sort_by_name(packages: &mut [InstalledPackage]) {
-    packages.sort_by(|a, b| {
-        let key = |package: &InstalledPackage| package.name().to_ascii_lowercase();
-        key(a).cmp(&key(b)).then_with(|| a.name().cmp(b.name()))
-    });
+pub fn sort_by_name(packages: &mut [&InstalledPackage]) {
+    packages.sort_by_cached_key(|package| (package.name().to_ascii_lowercase(), package.name().to_owned()));
 }
 
 #[cfg(test)]

@@ -262,12 +262,12 @@ impl Texts {
         let NewUser { name, uid, home, shell, .. } = user;
         let is_new = is_new("user", &self.passwd, name, *uid)?;
         let group = user.group.as_deref().unwrap_or(name);
-        let gid = match lines(&self.group).find(|(there, _)| *there == group) {
-            Some((_, gid)) => gid,
-            None => {
-                self.add_group(group, *uid)?;
-                *uid
-            }
+        let there = lines(&self.group).find(|(there, _)| *there == group).map(|(_, gid)| gid);
+        let gid = if let Some(gid) = there {
+            gid
+        } else {
+            self.add_group(group, *uid)?;
+            *uid
         };
         if !is_new {
             return Ok(());

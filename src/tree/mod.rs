@@ -10,8 +10,13 @@
 //! Not for running anything, and not for the bytes of a layer: those are [`crate::image`]'s.
 
 pub mod accounts;
+pub mod base;
+pub mod busybox;
+pub mod database;
 mod inode;
+pub mod place;
 pub mod protected;
+mod purge;
 
 pub use inode::{Device, Inode, InodeKind, Mode, Origin, Owner, Xattrs};
 
