@@ -36,7 +36,10 @@ impl ProtectedPaths {
         let mut paths = Self { rules: Vec::new() };
         paths.add("+etc\n@etc/init.d\n!etc/apk\n");
         let Ok(directory) = TreePath::relative("etc/apk/protected_paths.d") else { return Ok(paths) };
-        for path in tree.children(&directory).filter(|path| path.as_str().ends_with(".list")) {
+        for path in tree
+            .children(&directory)
+            .filter(|path| path.name().rsplit_once('.').is_some_and(|(_, kind)| kind == "list"))
+        {
             if let Some(InodeKind::File(content)) = tree.get(path).map(|inode| &inode.kind)
                 && content.length() <= MAX_LIST
             {
