@@ -7,9 +7,12 @@
 
 pub(crate) mod command;
 pub(crate) mod data;
+pub(crate) mod docker;
 pub(crate) mod exceptions;
 pub(crate) mod files;
 pub(crate) mod installed;
 pub(crate) mod listing;
 pub(crate) mod need;
+pub(crate) mod podman;
 pub(crate) mod reference;
+pub(crate) mod skopeo;
