@@ -11,5 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Which module may import which.
+mod floors;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
