@@ -7,7 +7,7 @@
 )]
 
 // A support function may be used by the tests alone or by the benchmark alone.
-#[allow(dead_code, reason = "shared with the benchmark, which uses another part of it")]
+#[allow(dead_code, unused_imports, reason = "shared with the benchmark, which uses another part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 
