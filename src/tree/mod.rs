@@ -22,6 +22,7 @@ pub use inode::{Device, Inode, InodeKind, Mode, Origin, Owner, Xattrs};
 
 use std::collections::BTreeMap;
 
+use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
 /// How many links a path may pass through, as Linux counts.
@@ -80,6 +81,12 @@ pub enum NameError {
         /// The path that was followed.
         path: TreePath,
     },
+}
+
+impl Explain for NameError {
+    fn kind(&self) -> Kind {
+        Kind::Integrity
+    }
 }
 
 impl Default for Tree {
