@@ -9,8 +9,9 @@
 
 use std::fmt::Write as _;
 
-use super::dependency::Tag;
+use super::dependency::{Dependency, Provide, Tag};
 use super::index::{FieldUse, Index, IndexError, LineFlaw, Package, Reader};
+use super::version::Version;
 use crate::digest::Sha1;
 use crate::path::TreePath;
 
@@ -139,6 +140,21 @@ impl InstalledPackage {
     /// `o:`; empty if it has none.
     pub fn origin(&self) -> &str {
         self.field('o')
+    }
+
+    /// Whether it, or something it provides, satisfies `dependency`, which is no conflict.
+    pub fn provides(&self, dependency: &Dependency) -> bool {
+        let constraint = &dependency.constraint;
+        let identity = self.field('C').parse().ok();
+        if *dependency.name == *self.name() && constraint.accepts(Some(self.version()), identity) {
+            return true;
+        }
+        self.field('p').split_ascii_whitespace().filter_map(|text| Provide::of_index(text).ok()).any(
+            |provide| {
+                provide.name == dependency.name
+                    && constraint.accepts(provide.version.as_ref().map(Version::as_str), identity)
+            },
+        )
     }
 
     /// Everything it owns that is no directory, with the directory it is in.

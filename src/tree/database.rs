@@ -82,6 +82,11 @@ impl Database {
         Some(package)
     }
 
+    /// Changes something of every package but what it owns.
+    pub fn change_all(&mut self, change: impl FnMut(&mut InstalledPackage)) {
+        self.packages.values_mut().for_each(change);
+    }
+
     /// Gives `path` to the package `name`; a former owner's list loses it.
     fn claim(&mut self, path: &TreePath, name: &str) {
         let Some(former) = self.owners.insert(path.clone(), name.into()) else { return };

@@ -14,9 +14,14 @@ pub mod base;
 pub mod busybox;
 pub mod database;
 mod inode;
+pub mod overlay;
 pub mod place;
 pub mod protected;
+mod prune;
 mod purge;
+pub mod records;
+
+pub use prune::Unsatisfied;
 
 pub use inode::{Device, Inode, InodeKind, Mode, Origin, Owner, Xattrs};
 
@@ -105,6 +110,16 @@ impl Tree {
     /// All names with their inodes, each directory directly before what it contains; the root first.
     pub fn entries(&self) -> impl Iterator<Item = (&TreePath, InodeNumber, &Inode)> {
         self.names.iter().filter_map(|(path, number)| Some((path, *number, self.inodes.get(number.0)?)))
+    }
+
+    /// How many names there are, the root's included.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is nothing but the root.
+    pub fn is_empty(&self) -> bool {
+        self.names.len() <= 1
     }
 
     /// What stands at `path`, links not followed.
