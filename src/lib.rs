@@ -35,6 +35,7 @@ pub mod arch;
 pub mod archive;
 pub mod content;
 pub mod digest;
+pub mod image;
 pub mod kind;
 pub mod path;
 pub mod report;

@@ -4,8 +4,10 @@
 //!
 //! Nothing here touches a disk, and nothing decides what is installed: that is [`crate::solve`].
 
+pub mod data;
 pub mod dependency;
 pub mod index;
+pub mod installed;
 pub mod keys;
 pub mod package;
 pub mod package_info;
