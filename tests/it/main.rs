@@ -13,5 +13,7 @@ mod support;
 
 /// Which module may import which.
 mod floors;
+/// What the tests run with: commands, needs, mirrors to damage, figures.
+mod harness;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;

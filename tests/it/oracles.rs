@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::support::command::Dir;
 use crate::support::exceptions::{ACCOUNT_BACKUPS, DEVICES, EXEC, INSTALLED, PROC_MODE};
-use crate::support::figures::Spread;
 use crate::support::files;
+use crate::support::image::Image;
 use crate::support::listing::{Kind, Listing, diff};
-use crate::support::mirror::Mirror;
 use crate::support::{installed, need, reference};
 
 /// No difference.
@@ -267,41 +266,10 @@ fn docker_runs_an_imported_root_filesystem_and_saves_what_podman_and_skopeo_read
     let image = format!("docker-archive:{}", archive.display());
     assert_eq!(skopeo.inspect(&image)["Architecture"], "amd64");
     assert_eq!(skopeo.config(&image)["rootfs"]["diff_ids"].as_array().unwrap().len(), 1);
+    let saved = Image::of_archive(&archive);
+    assert_eq!(saved.manifest()["RepoTags"][0], "oracles/minirootfs:1");
+    assert_eq!(saved.config()["os"], "linux");
+    assert_eq!(diff(&Listing::of_tar_file(&alpine.minirootfs("x86_64")), &saved.tree(), &[]), NONE);
     skopeo.copy(&image, &format!("oci:{}:1", dir.join("layout").display()));
     assert!(dir.join("layout/index.json").is_file());
-}
-
-#[test]
-fn a_mirror_of_a_tests_own_is_damaged_without_the_original() {
-    let Some(alpine) = need::alpine("a_mirror_of_a_tests_own_is_damaged_without_the_original") else {
-        return;
-    };
-    let json = "php7/x86_64/php7-json-7.1.2-r0.apk";
-    let original = files::read(&alpine.mirror().join(json));
-    let mirror = Mirror::of(&alpine, &["php7/x86_64/APKINDEX.tar.gz"]).with_packages(
-        &alpine,
-        "php7/x86_64",
-        &["php7-json-7.1.2-r0"],
-    );
-
-    mirror.flip(json, 100);
-    assert_ne!(mirror.read(json), original);
-    mirror.flip(json, 100);
-    assert_eq!(mirror.read(json), original);
-    mirror.truncate(json, 10);
-    assert_eq!(mirror.read(json).len(), 10);
-    mirror.remove(json);
-
-    assert_eq!(files::names(&mirror.path().join("php7/x86_64")), ["APKINDEX.tar.gz"]);
-    assert_eq!(files::read(&alpine.mirror().join(json)), original);
-}
-
-#[test]
-fn a_spread_has_the_middle_in_the_middle() {
-    assert_eq!(Spread::of([3.0, 1.0, 2.0]), Spread { min: 1.0, median: 2.0, max: 3.0 });
-    assert_eq!(Spread::of([4.0, 1.0]), Spread { min: 1.0, median: 2.5, max: 4.0 });
-    assert_eq!(
-        Spread::of_ratios(&[1.0, 4.0, 9.0], &[2.0, 4.0, 3.0]),
-        Spread { min: 0.5, median: 1.0, max: 3.0 }
-    );
 }

@@ -11,6 +11,7 @@ pub(crate) mod docker;
 pub(crate) mod exceptions;
 pub(crate) mod figures;
 pub(crate) mod files;
+pub(crate) mod image;
 pub(crate) mod installed;
 pub(crate) mod listing;
 pub(crate) mod mirror;
