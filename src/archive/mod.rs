@@ -3,5 +3,7 @@
 //! Bytes in, values out; no file is opened here. Whatever is read is bounded by its caller.
 
 pub mod deflate;
-
+pub mod gzip;
+pub mod table;
+pub mod tar_read;
 pub mod tar_write;
