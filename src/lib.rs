@@ -36,6 +36,7 @@ pub mod archive;
 pub mod compose;
 pub mod content;
 pub mod digest;
+pub mod elf;
 pub mod image;
 pub mod kind;
 pub mod path;

@@ -386,3 +386,189 @@ fn put(field: &mut [u8], text: &str) {
         *slot = if byte.is_ascii() { byte } else { b'_' };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    const FILE: EntryKind<'static> = EntryKind::File { size: 0 };
+
+    fn head(entry: &Entry<'_>) -> Vec<u8> {
+        let mut head = Vec::new();
+        entry.append_head(&mut head).unwrap();
+        head
+    }
+
+    type Record = (String, Vec<u8>);
+
+    /// The entry as the `tar` crate reads it: path, link target, and the extended records.
+    fn read_back(entry: &Entry<'_>) -> (String, Option<String>, Vec<Record>) {
+        let mut bytes = head(entry);
+        bytes.extend_from_slice(END);
+        let mut archive = tar::Archive::new(&*bytes);
+        let mut read = archive.entries().unwrap().next().unwrap().unwrap();
+        let path = String::from_utf8(read.path_bytes().into_owned()).unwrap();
+        let target = read.link_name_bytes().map(|target| String::from_utf8(target.into_owned()).unwrap());
+        let records = match read.pax_extensions().unwrap() {
+            Some(records) => records
+                .map(|record| {
+                    record.map(|r| (r.key().unwrap().to_owned(), r.value_bytes().to_owned())).unwrap()
+                })
+                .collect(),
+            None => Vec::new(),
+        };
+        (path, target, records)
+    }
+
+    #[test]
+    fn an_ordinary_entry_takes_one_block() {
+        let entry =
+            Entry { mtime: 1_718_700_000, uid: 82, gid: 82, mode: 0o4755, ..Entry::new("bin/su", FILE) };
+        let head = head(&entry);
+        assert_eq!(head.len(), BLOCK);
+        let header = Header::from_byte_slice(&head);
+        assert_eq!(header.path_bytes(), &b"bin/su"[..]);
+        assert_eq!((header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap()), (0o4755, 82, 82));
+        assert_eq!(header.mtime().unwrap(), 1_718_700_000);
+        assert_eq!(header.entry_type(), EntryType::Regular);
+        assert_eq!(header.username_bytes().unwrap(), b"");
+        assert_eq!(header.as_ustar().unwrap().magic, *b"ustar\0");
+    }
+
+    #[test]
+    fn a_long_path_is_split_where_ustar_can_and_recorded_where_it_cannot() {
+        let directory = "d".repeat(98);
+        for (path, blocks) in [
+            ("n".repeat(100), 1),
+            ("n".repeat(101), 3),
+            (format!("{directory}/{}", "n".repeat(100)), 1),
+            (format!("{directory}/{}", "n".repeat(101)), 3),
+            (format!("{directory}/{}/n", "e".repeat(56)), 1),
+            (format!("{}/n", "d".repeat(155)), 1),
+            (format!("{}/n", "d".repeat(156)), 3),
+            (format!("a/{}/{}", "b".repeat(60), "c".repeat(95)), 1),
+            (format!("{}é", "n".repeat(10)), 3),
+        ] {
+            let entry = Entry::new(&path, FILE);
+            assert_eq!(head(&entry).len(), blocks * BLOCK, "{path}");
+            assert_eq!(read_back(&entry).0, path);
+            let directory = Entry::new(&path, EntryKind::Directory);
+            assert_eq!(read_back(&directory).0, format!("{path}/"));
+        }
+    }
+
+    #[test]
+    fn a_link_target_of_any_length_and_script_reads_back() {
+        for target in ["/bin/busybox", "../é", &"t/".repeat(50), &"t".repeat(101)] {
+            let link = Entry::new("a", EntryKind::Symlink { target });
+            assert_eq!(read_back(&link).1.as_deref(), Some(target));
+            let link = Entry::new("a", EntryKind::HardLink { target });
+            assert_eq!(read_back(&link).1.as_deref(), Some(target));
+        }
+    }
+
+    #[test]
+    fn a_number_too_large_for_its_field_is_recorded_and_zero_in_the_field() {
+        let entry = Entry {
+            uid: 0o7777777,
+            gid: 0o10000000,
+            mtime: -1,
+            ..Entry::new("a", EntryKind::File { size: 1 << 33 })
+        };
+        let records = [("size", "8589934592"), ("gid", "2097152"), ("mtime", "-1")]
+            .map(|(key, value)| (key.to_owned(), value.as_bytes().to_owned()));
+        assert_eq!(read_back(&entry).2, records);
+        let bytes = head(&entry);
+        let header = Header::from_byte_slice(&bytes[2 * BLOCK..]);
+        assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0o7777777, 0));
+        assert_eq!((header.mtime().unwrap(), header.entry_size().unwrap()), (0, 0));
+    }
+
+    #[test]
+    fn extended_attributes_are_records_in_the_order_of_their_names() {
+        let xattrs = BTreeMap::from([
+            (Box::from("user.a"), Box::from(&b"\0=\xff"[..])),
+            (Box::from("security.capability"), Box::from(&[1, 0, 0, 2][..])),
+        ]);
+        let entry = Entry {
+            xattrs: Some(&xattrs),
+            records: &[("APK-TOOLS.checksum.SHA1", "00")],
+            ..Entry::new("a", FILE)
+        };
+        let (_, _, records) = read_back(&entry);
+        assert_eq!(
+            records,
+            [
+                ("APK-TOOLS.checksum.SHA1".to_owned(), b"00".to_vec()),
+                ("SCHILY.xattr.security.capability".to_owned(), vec![1, 0, 0, 2]),
+                ("SCHILY.xattr.user.a".to_owned(), b"\0=\xff".to_vec()),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_extended_header_says_nothing_of_who_made_it_and_when() {
+        let bytes = head(&Entry { mtime: 5, uid: 7, ..Entry::new("é", FILE) });
+        let header = Header::from_byte_slice(&bytes[..BLOCK]);
+        assert_eq!(header.entry_type(), EntryType::XHeader);
+        assert_eq!(header.path_bytes(), &b"PaxHeaders/entry"[..]);
+        assert_eq!((header.mtime().unwrap(), header.uid().unwrap(), header.mode().unwrap()), (0, 0, 0o644));
+    }
+
+    #[test]
+    fn a_record_counts_its_own_length_at_every_length() {
+        for length in 0..1200 {
+            let mut record = Vec::new();
+            append_record(&mut record, "k", &vec![b'v'; length]);
+            let text = std::str::from_utf8(&record).unwrap();
+            assert_eq!(text.split_once(' ').unwrap().0, record.len().to_string());
+        }
+    }
+
+    #[test]
+    fn devices_and_pipes_have_their_numbers() {
+        for (kind, entry_type, numbers) in [
+            (EntryKind::CharacterDevice { major: 1, minor: 3 }, EntryType::Char, (1, 3)),
+            (EntryKind::BlockDevice { major: 4095, minor: 1_048_575 }, EntryType::Block, (4095, 1_048_575)),
+            (EntryKind::Fifo, EntryType::Fifo, (0, 0)),
+        ] {
+            let bytes = head(&Entry::new("dev/x", kind));
+            let header = Header::from_byte_slice(&bytes);
+            assert_eq!(header.entry_type(), entry_type);
+            let read = (header.device_major().unwrap().unwrap(), header.device_minor().unwrap().unwrap());
+            assert_eq!(read, numbers);
+        }
+    }
+
+    #[test]
+    fn content_is_padded_to_a_block() {
+        assert_eq!([0, 1, 511, 512, 513, 1 << 40].map(|size| padding(size).len()), [0, 511, 1, 0, 511, 0]);
+        let mut bytes = head(&Entry::new("a", EntryKind::File { size: 3 }));
+        bytes.extend_from_slice(b"abc");
+        bytes.extend_from_slice(padding(3));
+        bytes.extend_from_slice(END);
+        let mut text = String::new();
+        let mut archive = tar::Archive::new(&*bytes);
+        archive.entries().unwrap().next().unwrap().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "abc");
+    }
+
+    #[test]
+    fn what_tar_cannot_hold_is_refused_and_named() {
+        let huge = BTreeMap::from([(Box::from("user.a"), vec![0; MAX_EXTENDED].into_boxed_slice())]);
+        let equals = BTreeMap::from([(Box::from("user.a=b"), Box::from(&b""[..]))]);
+        for (entry, message) in [
+            (Entry::new("", FILE), "the path of ``"),
+            (Entry::new("a", EntryKind::Symlink { target: "" }), "the link target of `a` is \"\""),
+            (Entry::new("a", EntryKind::Symlink { target: "b\0" }), "the link target of `a` is \"b\\0\""),
+            (Entry::new("a", EntryKind::BlockDevice { major: 1 << 21, minor: 0 }), "number 2097152 of `a`"),
+            (Entry { xattrs: Some(&huge), ..Entry::new("a", FILE) }, "`a` take 10486"),
+            (Entry { xattrs: Some(&equals), ..Entry::new("a", FILE) }, "the extended attribute of `a` is"),
+        ] {
+            let error = entry.append_head(&mut Vec::new()).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

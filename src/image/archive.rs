@@ -172,3 +172,118 @@ impl DockerManifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::arch::Arch;
+    use crate::digest::{DiffId, Sha256};
+    use crate::image::{Epoch, ImageConfig, LayerDescriptor, MediaTypes, PackedLayer};
+    use crate::report::Silent;
+
+    fn image() -> Image {
+        let content = Content::of_bytes(*b"compressed");
+        let descriptor = LayerDescriptor {
+            diff_id: DiffId(Sha256::of(b"tar")),
+            digest: content.digest(),
+            size: content.length(),
+            tar_size: 3,
+        };
+        let layer = PackedLayer::new(descriptor, content, "x").unwrap();
+        let config = ImageConfig::new(Arch::Aarch64, Epoch::new(0).unwrap());
+        Image::new(&config, vec![layer], &BTreeMap::new(), MediaTypes::Oci).unwrap()
+    }
+
+    fn archive(image: &Image, names: &[&str]) -> Vec<u8> {
+        let references: Vec<ImageReference> = names.iter().map(|name| name.parse().unwrap()).collect();
+        let archive = Archive::new(image, &references).unwrap();
+        let mut bytes = Vec::new();
+        archive.write(&Silent, &mut bytes).unwrap();
+        assert_eq!(archive.size(), bytes.len() as u64);
+        bytes
+    }
+
+    fn files(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
+        tar::Archive::new(archive)
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let mut entry = entry.unwrap();
+                let header = entry.header();
+                let plain = (header.mtime().unwrap(), header.uid().unwrap(), header.gid().unwrap());
+                assert_eq!(plain, (0, 0, 0));
+                let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).unwrap();
+                (name, bytes)
+            })
+            .collect()
+    }
+
+    fn document(archive: &[u8], name: &str) -> Value {
+        let (_, bytes) = files(archive).into_iter().find(|(file, _)| file == name).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn the_archive_has_the_three_documents_and_the_blobs_sorted_and_nothing_else() {
+        let image = image();
+        let files = files(&archive(&image, &["x:1"]));
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        let digests = [image.config_digest(), image.manifest_digest(), Sha256::of(b"compressed")];
+        let mut expected: Vec<String> = digests.map(|digest| format!("blobs/sha256/{digest}")).into();
+        expected.extend(["oci-layout", "index.json", "manifest.json"].map(str::to_owned));
+        expected.sort();
+        assert_eq!(names, expected);
+        for (name, bytes) in files {
+            if let Some(digest) = name.strip_prefix("blobs/sha256/") {
+                assert_eq!(Sha256::of(&bytes).to_hex(), digest);
+            }
+        }
+    }
+
+    #[test]
+    fn every_name_is_in_both_indexes_in_the_form_its_reader_wants() {
+        let image = image();
+        let bytes = archive(&image, &["x:1", "ghcr.io/o/x:2"]);
+        let descriptor = |name: &str, tag: &str| {
+            json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "digest": format!("sha256:{}", image.manifest_digest()),
+                "size": image.descriptor().size,
+                "platform": {"architecture": "arm64", "os": "linux", "variant": "v8"},
+                "annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": tag},
+            })
+        };
+        assert_eq!(
+            document(&bytes, "index.json"),
+            json!({
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.index.v1+json",
+                "manifests": [descriptor("docker.io/library/x:1", "1"), descriptor("ghcr.io/o/x:2", "2")],
+            })
+        );
+        assert_eq!(
+            document(&bytes, "manifest.json"),
+            json!([{
+                "Config": format!("blobs/sha256/{}", image.config_digest()),
+                "RepoTags": ["x:1", "ghcr.io/o/x:2"],
+                "Layers": [format!("blobs/sha256/{}", Sha256::of(b"compressed"))],
+            }])
+        );
+        assert_eq!(document(&bytes, "oci-layout"), json!({"imageLayoutVersion": "1.0.0"}));
+    }
+
+    #[test]
+    fn an_image_without_a_name_is_there_without_annotations() {
+        let bytes = archive(&image(), &[]);
+        let index = document(&bytes, "index.json");
+        assert_eq!(index["manifests"].as_array().unwrap().len(), 1);
+        assert_eq!(index["manifests"][0].get("annotations"), None);
+        assert_eq!(document(&bytes, "manifest.json")[0]["RepoTags"], Value::Null);
+    }
+}

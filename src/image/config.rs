@@ -289,3 +289,150 @@ struct HistoryRow<'a> {
 fn is_false(value: &bool) -> bool {
     !*value
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::content::Content;
+    use crate::digest::{DiffId, Sha256};
+    use crate::image::LayerDescriptor;
+
+    fn layer(created_by: &str) -> PackedLayer {
+        let content = Content::of_bytes(*b"compressed");
+        let descriptor = LayerDescriptor {
+            diff_id: DiffId(Sha256::of(b"tar")),
+            digest: content.digest(),
+            size: content.length(),
+            tar_size: 3,
+        };
+        PackedLayer::new(descriptor, content, created_by).unwrap()
+    }
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    fn full() -> ImageConfig {
+        ImageConfig {
+            author: "you".to_owned(),
+            user: "82:82".to_owned(),
+            exposed_ports: BTreeSet::from(["9000/tcp".to_owned()]),
+            env: BTreeMap::from([("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin"), ("ZONE", "x")].map(owned)),
+            entrypoint: words(&["/sbin/tini", "--"]),
+            cmd: words(&["php-fpm", "-F"]),
+            volumes: BTreeSet::from(["/var/www/html".to_owned()]),
+            working_dir: "/var/www/html".to_owned(),
+            labels: BTreeMap::from([("org.opencontainers.image.title", "php-fpm")].map(owned)),
+            stop_signal: "SIGQUIT".to_owned(),
+            healthcheck: Some(Healthcheck {
+                test: words(&["CMD", "true"]),
+                interval: Some(Duration::from_secs(30)),
+                timeout: Some(Duration::from_millis(1500)),
+                start_period: None,
+                retries: Some(3),
+            }),
+            ..ImageConfig::new(Arch::Aarch64, Epoch::new(1_718_700_000).unwrap())
+        }
+    }
+
+    fn owned((key, value): (&str, &str)) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    fn document(config: &ImageConfig, layers: &[PackedLayer]) -> Value {
+        serde_json::from_slice(&config.to_json(layers).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_document_has_everything_where_engines_look_for_it() {
+        let mut document = document(&full(), &[layer("php-fpm: 12 packages")]);
+        document.as_object_mut().unwrap().remove("history");
+        assert_eq!(
+            document,
+            json!({
+                "created": "2024-06-18T08:40:00Z",
+                "author": "you",
+                "architecture": "arm64",
+                "variant": "v8",
+                "os": "linux",
+                "config": {
+                    "User": "82:82",
+                    "ExposedPorts": {"9000/tcp": {}},
+                    "Env": ["PATH=/usr/bin:/bin", "LANG=C.UTF-8", "ZONE=x"],
+                    "Entrypoint": ["/sbin/tini", "--"],
+                    "Cmd": ["php-fpm", "-F"],
+                    "Healthcheck": {
+                        "Test": ["CMD", "true"], "Interval": 30_000_000_000_u64, "Timeout": 1_500_000_000, "Retries": 3
+                    },
+                    "Volumes": {"/var/www/html": {}},
+                    "WorkingDir": "/var/www/html",
+                    "Labels": {"org.opencontainers.image.title": "php-fpm"},
+                    "StopSignal": "SIGQUIT",
+                },
+                "rootfs": {
+                    "type": "layers",
+                    "diff_ids": [format!("sha256:{}", Sha256::of(b"tar"))],
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_not_configured_is_not_in_the_document() {
+        let config = ImageConfig::new(Arch::X86_64, Epoch::new(0).unwrap());
+        let text = String::from_utf8(config.to_json(&[]).unwrap()).unwrap();
+        assert_eq!(
+            text,
+            "{\"created\":\"1970-01-01T00:00:00Z\",\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{},\
+             \"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]},\"history\":[]}"
+        );
+    }
+
+    fn history(config: &ImageConfig, layers: &[PackedLayer]) -> Vec<(String, bool)> {
+        let document = document(config, layers);
+        let rows = document["history"].as_array().unwrap();
+        rows.iter()
+            .map(|row| (row["created_by"].as_str().unwrap().to_owned(), row["empty_layer"] == json!(true)))
+            .collect()
+    }
+
+    #[test]
+    fn history_has_a_row_for_each_layer_and_an_empty_one_for_each_instruction() {
+        let rows = history(&full(), &[layer("base"), layer("php-fpm: 12 packages")]);
+        let full = |text: &str| (format!("/bin/sh -c #(nop) {text}"), false);
+        let empty = |text: &str| (format!("/bin/sh -c #(nop)  {text}"), true);
+        assert_eq!(
+            rows,
+            [
+                full("apkcompose base"),
+                full("apkcompose php-fpm: 12 packages"),
+                empty("ENV PATH=/usr/bin:/bin"),
+                empty("ENV LANG=C.UTF-8"),
+                empty("ENV ZONE=x"),
+                empty("LABEL org.opencontainers.image.title=php-fpm"),
+                empty("VOLUME [/var/www/html]"),
+                empty("EXPOSE 9000/tcp"),
+                empty("WORKDIR /var/www/html"),
+                empty("USER 82:82"),
+                empty("STOPSIGNAL SIGQUIT"),
+                empty("HEALTHCHECK [\"CMD\" \"true\"]"),
+                empty("ENTRYPOINT [\"/sbin/tini\" \"--\"]"),
+                empty("CMD [\"php-fpm\" \"-F\"]"),
+            ]
+        );
+    }
+
+    #[test]
+    fn no_row_of_history_looks_like_an_installation_of_packages() {
+        let mut config = full();
+        config.cmd = words(&["sh", "-c", "true && apk --no-cache add jq"]);
+        config.env = BTreeMap::from([owned(("HINT", "see; apk add x"))]);
+        let rows = history(&config, &[layer("x; apk add y"), layer("add x")]);
+        assert!(rows.iter().all(|(row, _)| !installs_packages(row)), "{rows:?}");
+        assert!(rows.iter().all(|(row, _)| !row.starts_with("apk")));
+        assert_eq!(rows[1].0, "/bin/sh -c #(nop) apkcompose add x");
+        assert!(rows.last().unwrap().0.starts_with("/bin/sh -c #(nop)  CMD (not shown"));
+    }
+}

@@ -221,3 +221,69 @@ struct Manifest<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a BTreeMap<String, String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::digest::DiffId;
+    use crate::image::Epoch;
+
+    fn layer() -> PackedLayer {
+        let content = Content::of_bytes(*b"compressed");
+        let descriptor = LayerDescriptor {
+            diff_id: DiffId(Sha256::of(b"tar")),
+            digest: content.digest(),
+            size: content.length(),
+            tar_size: 3,
+        };
+        PackedLayer::new(descriptor, content, "x").unwrap()
+    }
+
+    fn image(media_types: MediaTypes) -> Image {
+        let config = ImageConfig::new(Arch::X86_64, Epoch::new(0).unwrap());
+        let annotations = BTreeMap::from([("org.opencontainers.image.title".to_owned(), "x".to_owned())]);
+        Image::new(&config, vec![layer()], &annotations, media_types).unwrap()
+    }
+
+    #[test]
+    fn a_manifest_binds_configuration_and_layers_by_digest_and_size() {
+        let image = image(MediaTypes::Oci);
+        let manifest: Value = serde_json::from_slice(&image.manifest.to_vec().unwrap()).unwrap();
+        assert_eq!(
+            manifest,
+            json!({
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": {
+                    "mediaType": "application/vnd.oci.image.config.v1+json",
+                    "digest": format!("sha256:{}", image.config_digest()),
+                    "size": image.config.length(),
+                },
+                "layers": [{
+                    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+                    "digest": format!("sha256:{}", Sha256::of(b"compressed")),
+                    "size": 10,
+                }],
+                "annotations": {"org.opencontainers.image.title": "x"},
+            })
+        );
+    }
+
+    #[test]
+    fn dockers_media_types_are_those_of_schema_2() {
+        let image = image(MediaTypes::Docker);
+        let manifest: Value = serde_json::from_slice(&image.manifest.to_vec().unwrap()).unwrap();
+        assert_eq!(manifest["mediaType"], "application/vnd.docker.distribution.manifest.v2+json");
+        assert_eq!(manifest["config"]["mediaType"], "application/vnd.docker.container.image.v1+json");
+        assert_eq!(manifest["layers"][0]["mediaType"], "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    }
+
+    #[test]
+    fn a_layer_described_as_another_is_refused() {
+        let PackedLayer { descriptor, .. } = layer();
+        let error = PackedLayer::new(descriptor, Content::of_bytes(*b"other"), "x").unwrap_err();
+        assert!(matches!(error, ImageError::OtherLayer { got_size: 5, expected_size: 10, .. }), "{error}");
+    }
+}

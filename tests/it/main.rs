@@ -7,9 +7,13 @@
 )]
 
 // A support function may be used by the tests alone or by the benchmark alone.
-#[allow(dead_code, reason = "shared with the benchmark, which uses another part of it")]
+#[allow(dead_code, unused_imports, reason = "shared with the benchmark, which uses another part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Which module may import which.
+mod floors;
+/// What the tests run with: commands, needs, mirrors to damage, figures.
+mod harness;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::command::Dir;
 use crate::support::exceptions::{ACCOUNT_BACKUPS, DEVICES, EXEC, INSTALLED, PROC_MODE};
 use crate::support::files;
+use crate::support::image::Image;
 use crate::support::listing::{Kind, Listing, diff};
 use crate::support::{installed, need, reference};
 
@@ -239,4 +240,36 @@ fn scripts_change_what_the_named_exceptions_say_and_little_else() {
     let accounts = ["etc/group", "etc/passwd", "etc/shadow"];
     let owned_by_name = ["etc/chrony", "var/lib/chrony", "var/log/chrony"];
     assert_eq!(paths, accounts.into_iter().chain(owned_by_name).collect(), "{others:#?}");
+}
+
+#[test]
+fn docker_runs_an_imported_root_filesystem_and_saves_what_podman_and_skopeo_read() {
+    let test = "docker_runs_an_imported_root_filesystem_and_saves_what_podman_and_skopeo_read";
+    let Some(alpine) = need::alpine(test) else { return };
+    let Some(docker) = need::docker(test) else { return };
+    let Some(podman) = need::podman(test) else { return };
+    let Some(skopeo) = need::skopeo(test) else { return };
+    let dir = Dir::new();
+    let archive = dir.join("saved.tar");
+
+    let identity = docker.import(&alpine.minirootfs("x86_64"), "oracles/minirootfs:1");
+    docker.save("oracles/minirootfs:1", &archive);
+
+    assert_eq!(docker.run_text("oracles/minirootfs:1", &["cat", "/etc/alpine-release"]), "3.19.4\n");
+    assert_eq!(docker.run("oracles/minirootfs:1", &["sh", "-c", "exit 7"], &[]).status.code(), Some(7));
+    assert_eq!(docker.inspect("oracles/minirootfs:1")["Id"], identity.as_str());
+    assert!(docker.size("oracles/minirootfs:1") > 7_000_000);
+    assert_eq!(docker.history("oracles/minirootfs:1").len(), 1);
+    assert_eq!(docker.load(&archive), ["oracles/minirootfs:1"]);
+    assert_eq!(podman.load(&archive), ["localhost/oracles/minirootfs:1"]);
+    assert_eq!(podman.inspect("oracles/minirootfs:1")["Os"], "linux");
+    let image = format!("docker-archive:{}", archive.display());
+    assert_eq!(skopeo.inspect(&image)["Architecture"], "amd64");
+    assert_eq!(skopeo.config(&image)["rootfs"]["diff_ids"].as_array().unwrap().len(), 1);
+    let saved = Image::of_archive(&archive);
+    assert_eq!(saved.manifest()["RepoTags"][0], "oracles/minirootfs:1");
+    assert_eq!(saved.config()["os"], "linux");
+    assert_eq!(diff(&Listing::of_tar_file(&alpine.minirootfs("x86_64")), &saved.tree(), &[]), NONE);
+    skopeo.copy(&image, &format!("oci:{}:1", dir.join("layout").display()));
+    assert!(dir.join("layout/index.json").is_file());
 }

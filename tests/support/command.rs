@@ -181,6 +181,12 @@ impl<'a> TestCommand<'a> {
         self.under(["sh", "-c", &format!("umask {mask}; exec \"$@\""), "sh"])
     }
 
+    /// Runs it with the clock `days` on (`faketime`, to be asked for with `need::program`). What the kernel writes
+    /// down, such as the times of files, stays as it is.
+    pub(crate) fn days_later(self, days: u32) -> Self {
+        self.under(["faketime", "-f", &format!("+{days}d")])
+    }
+
     /// Runs it as user and group `id`, who gets the whole [`Dir`]. Needs root. The binary is copied there,
     /// because the user may not reach the build directory.
     pub(crate) fn run_by(mut self, id: u32) -> Self {

@@ -83,6 +83,17 @@ pub(crate) const GENERATED_TIMES: Exception = Exception {
     },
 };
 
+/// Times of the base's files that are later than the image's epoch.
+pub(crate) const CLAMPED_TIMES: Exception = Exception {
+    name: "times after the epoch",
+    reason: "an image's times are clamped to the newest build time in it",
+    covers: |difference| {
+        let times =
+            (difference.expected.map(|entry| entry.modified), difference.got.map(|entry| entry.modified));
+        difference.field == Field::Modified && matches!(times, (Some(expected), Some(got)) if got < expected)
+    },
+};
+
 /// Whether `path` is `directory` or below it.
 fn below(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

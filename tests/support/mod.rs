@@ -7,9 +7,15 @@
 
 pub(crate) mod command;
 pub(crate) mod data;
+pub(crate) mod docker;
 pub(crate) mod exceptions;
+pub(crate) mod figures;
 pub(crate) mod files;
+pub(crate) mod image;
 pub(crate) mod installed;
 pub(crate) mod listing;
+pub(crate) mod mirror;
 pub(crate) mod need;
+pub(crate) mod podman;
 pub(crate) mod reference;
+pub(crate) mod skopeo;

@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::data::Alpine;
+use super::docker::{self, Engine};
+use super::podman::Podman;
+use super::skopeo::Skopeo;
 
 /// The environment variable that turns a skip into a failure.
 const REQUIRE_ALL: &str = "APKCOMPOSE_REQUIRE_ALL";
@@ -59,6 +62,21 @@ pub(crate) fn root(test: &str) -> Option<()> {
 /// Leave to make a network namespace: `unshare --net` as root, so without any interface that is up.
 pub(crate) fn network_namespace(test: &str) -> Option<()> {
     or_skip(test, find_root().and_then(|()| find_namespace("network", "--net")))
+}
+
+/// The Docker Engine of this process.
+pub(crate) fn docker(test: &str) -> Option<&'static Engine> {
+    or_skip(test, docker::engine())
+}
+
+/// podman with a storage of its own.
+pub(crate) fn podman(test: &str) -> Option<Podman> {
+    or_skip(test, Podman::find())
+}
+
+/// skopeo.
+pub(crate) fn skopeo(test: &str) -> Option<Skopeo> {
+    or_skip(test, Skopeo::find())
 }
 
 /// The program `name` on the search path.
@@ -108,7 +126,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// Tries to make a namespace of the kind `what` by `unshare option`.
-fn find_namespace(what: &str, option: &str) -> Found<()> {
+pub(crate) fn find_namespace(what: &str, option: &str) -> Found<()> {
     let unshare = find_program("unshare")?;
     let tried = Command::new(unshare).args([option, "true"]).stdin(Stdio::null()).output();
     match tried {

@@ -200,7 +200,10 @@ impl Reference {
     fn run(&self, emit: Emit, arguments: &[String]) -> ReferenceTree {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "reference.sh"]);
-        command.arg(self.place()).arg(self.alpine.minirootfs("x86_64"));
+        let repositories = self.repositories.iter().map(|(_, path)| path.as_path());
+        let keys = self.keys.iter().map(PathBuf::as_path);
+        let read: Vec<&Path> = repositories.chain(keys).chain([self.alpine.root()]).collect();
+        command.arg(place_apart_from(&read)).arg(self.alpine.minirootfs("x86_64"));
         command.arg(match self.base {
             Base::Minirootfs => "host",
             Base::Scratch => &self.arch,
@@ -225,20 +228,13 @@ impl Reference {
         let apk_output = listing.text("log").to_owned();
         ReferenceTree { listing: listing.below("tree"), apk_output, status }
     }
+}
 
-    /// A directory to mount on that hides nothing the script reads.
-    fn place(&self) -> &'static str {
-        let read: Vec<_> = self
-            .keys
-            .iter()
-            .chain(self.repositories.iter().map(|(_, path)| path))
-            .map(PathBuf::as_path)
-            .chain([self.alpine.root()])
-            .collect();
-        let hides = |place: &str| read.iter().any(|path| path.starts_with(place));
-        let place = PLACES.into_iter().find(|place| Path::new(place).is_dir() && !hides(place));
-        place.unwrap_or_else(|| panic!("none of {PLACES:?} can be mounted on"))
-    }
+/// A directory to mount on, in a namespace, which hides nothing of what is `read`.
+pub(crate) fn place_apart_from(read: &[&Path]) -> &'static str {
+    let hides = |place: &str| read.iter().any(|path| path.starts_with(place));
+    let place = PLACES.into_iter().find(|place| Path::new(place).is_dir() && !hides(place));
+    place.unwrap_or_else(|| panic!("none of {PLACES:?} can be mounted on"))
 }
 
 /// The steps in what apk prints: the lines `(1/20) Installing ...` without their numbers.
