@@ -13,6 +13,8 @@ mod support;
 
 /// Which module may import which.
 mod floors;
+/// The formats against the real apk and the real packages: what we write, and what we read.
+mod formats;
 /// What the tests run with: commands, needs, mirrors to damage, figures.
 mod harness;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
