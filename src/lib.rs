@@ -36,5 +36,6 @@ pub mod content;
 pub mod digest;
 pub mod kind;
 pub mod path;
+pub mod profile;
 pub mod report;
 pub mod root;
