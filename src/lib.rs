@@ -40,6 +40,7 @@ pub mod elf;
 pub mod image;
 pub mod kind;
 pub mod path;
+pub mod profile;
 pub mod report;
 pub mod root;
 pub mod tree;
