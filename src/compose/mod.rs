@@ -1,0 +1,4 @@
+//! The pipeline, a file a step.
+
+pub mod output;
+pub mod prove;
