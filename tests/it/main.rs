@@ -11,6 +11,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Layers and archives as other programs read them.
+mod archive;
 /// Which module may import which.
 mod floors;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
