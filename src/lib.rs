@@ -38,3 +38,4 @@ pub mod kind;
 pub mod path;
 pub mod report;
 pub mod root;
+pub mod solve;
