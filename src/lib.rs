@@ -32,10 +32,13 @@
 
 pub mod apk;
 pub mod arch;
+pub mod archive;
 pub mod content;
 pub mod digest;
+pub mod image;
 pub mod kind;
 pub mod path;
 pub mod report;
 pub mod root;
 pub mod solve;
+pub mod tree;

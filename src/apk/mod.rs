@@ -4,6 +4,12 @@
 //!
 //! Nothing here touches a disk, and nothing decides what is installed: that is [`crate::solve`].
 
+pub mod data;
 pub mod dependency;
 pub mod index;
+pub mod installed;
+pub mod keys;
+pub mod package;
+pub mod package_info;
+pub mod signature;
 pub mod version;
