@@ -42,4 +42,5 @@ pub mod kind;
 pub mod path;
 pub mod report;
 pub mod root;
+pub mod solve;
 pub mod tree;
