@@ -3,5 +3,6 @@
 //! Bytes in, values out; no file is opened here. Whatever is read is bounded by its caller.
 
 pub mod gzip;
+pub mod rootfs;
 pub mod table;
 pub mod tar_read;
