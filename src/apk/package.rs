@@ -121,6 +121,13 @@ impl Expected {
     }
 }
 
+/// `name-version`, as apk writes packages.
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.name, self.version)
+    }
+}
+
 /// What is wrong with a package file. The package's name is the caller's to add: see [`PackageError`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -334,10 +341,33 @@ impl VerifiedPackage {
     /// repository: identity, signature, size, name, version, architecture, datahash.
     pub fn check(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageError> {
         Self::check_links(file, expected, keyring)
-            .map_err(|flaw| PackageError { package: format!("{}-{}", expected.name, expected.version), flaw })
+            .map_err(|flaw| PackageError { package: expected.to_string(), flaw })
+    }
+
+    /// Recalls, for `file`, a [`Self::check`] that succeeded before: all of it but the datahash, which
+    /// alone needs the whole file to be read.
+    ///
+    /// Only for files that were checked whole when they came in, that nobody else could write to since, and
+    /// whose data will *not* be inflated again: the store, where the data is read from an expanded copy,
+    /// every slice of which is hashed when it is copied. Whoever inflates the data calls [`Self::check`].
+    pub fn recall(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageError> {
+        Self::check_head(file, expected, keyring)
+            .map(|(package, _)| package)
+            .map_err(|flaw| PackageError { package: expected.to_string(), flaw })
     }
 
     fn check_links(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageFlaw> {
+        let (package, datahash) = Self::check_head(file, expected, keyring)?;
+        check_datahash(file, package.data_offset, datahash)?;
+        Ok(package)
+    }
+
+    /// Checks everything but the data; with the package comes what its data must hash to.
+    fn check_head(
+        file: &dyn ReadAt,
+        expected: &Expected,
+        keyring: &Keyring,
+    ) -> Result<(Self, Option<Sha256>), PackageFlaw> {
         let size = file.length();
         if size != expected.size {
             return Err(PackageFlaw::Size { expected: expected.size, got: size });
@@ -348,14 +378,15 @@ impl VerifiedPackage {
         }
         let key = keyring.verify(&head.signatures, &head.control).map_err(PackageFlaw::Signature)?;
         check_fields(&head.info, expected)?;
-        check_datahash(file, &head)?;
-        Ok(Self {
+        let datahash = head.info.datahash;
+        let package = Self {
             identity: head.identity(),
             info: head.info,
             scripts: head.scripts,
             data_offset: head.data_offset,
             key,
-        })
+        };
+        Ok((package, datahash))
     }
 
     /// What the package says of itself.
@@ -408,13 +439,13 @@ fn check_fields(info: &PackageInfo, expected: &Expected) -> Result<(), PackageFl
     Ok(())
 }
 
-fn check_datahash(file: &dyn ReadAt, head: &PackageHead) -> Result<(), PackageFlaw> {
-    let expected = match head.info.datahash {
+fn check_datahash(file: &dyn ReadAt, offset: u64, datahash: Option<Sha256>) -> Result<(), PackageFlaw> {
+    let expected = match datahash {
         Some(datahash) => datahash,
-        None if head.data_offset == file.length() => return Ok(()),
+        None if offset == file.length() => return Ok(()),
         None => return Err(PackageFlaw::NoDatahash),
     };
-    let got = hash_from(file, head.data_offset).map_err(PackageFlaw::Read)?;
+    let got = hash_from(file, offset).map_err(PackageFlaw::Read)?;
     if got == expected { Ok(()) } else { Err(PackageFlaw::Datahash { expected, got }) }
 }
 

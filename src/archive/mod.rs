@@ -4,6 +4,7 @@
 
 pub mod deflate;
 pub mod gzip;
+pub mod rootfs;
 pub mod table;
 pub mod tar_read;
 pub mod tar_write;
