@@ -41,6 +41,7 @@ pub mod fetch;
 pub mod image;
 pub mod kind;
 pub mod path;
+pub mod profile;
 pub mod report;
 pub mod root;
 pub mod solve;
