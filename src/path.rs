@@ -161,6 +161,13 @@ impl TreePath {
     }
 }
 
+/// The root.
+impl Default for TreePath {
+    fn default() -> Self {
+        Self::root()
+    }
+}
+
 fn flaw_of_name(name: &str) -> Option<PathFlaw> {
     match name {
         "" | "." => Some(PathFlaw::EmptyComponent),

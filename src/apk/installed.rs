@@ -9,8 +9,9 @@
 
 use std::fmt::Write as _;
 
-use super::dependency::Tag;
+use super::dependency::{Dependency, Provide, Tag};
 use super::index::{FieldUse, Index, IndexError, LineFlaw, Package, Reader};
+use super::version::Version;
 use crate::digest::Sha1;
 use crate::path::TreePath;
 
@@ -141,6 +142,21 @@ impl InstalledPackage {
         self.field('o')
     }
 
+    /// Whether it, or something it provides, satisfies `dependency`, which is no conflict.
+    pub fn provides(&self, dependency: &Dependency) -> bool {
+        let constraint = &dependency.constraint;
+        let identity = self.field('C').parse().ok();
+        if *dependency.name == *self.name() && constraint.accepts(Some(self.version()), identity) {
+            return true;
+        }
+        self.field('p').split_ascii_whitespace().filter_map(|text| Provide::of_index(text).ok()).any(
+            |provide| {
+                provide.name == dependency.name
+                    && constraint.accepts(provide.version.as_ref().map(Version::as_str), identity)
+            },
+        )
+    }
+
     /// Everything it owns that is no directory, with the directory it is in.
     pub fn files(&self) -> impl Iterator<Item = (&TreePath, &InstalledFile)> {
         self.directories
@@ -267,11 +283,8 @@ fn last_file(package: &mut InstalledPackage) -> Option<&mut InstalledFile> {
 }
 
 /// Sorts packages as apk 3 writes them: by name, without regard to case.
-pub fn sort_by_name(packages: &mut [InstalledPackage]) {
-    packages.sort_by(|a, b| {
-        let key = |package: &InstalledPackage| package.name().to_ascii_lowercase();
-        key(a).cmp(&key(b)).then_with(|| a.name().cmp(b.name()))
-    });
+pub fn sort_by_name(packages: &mut [&InstalledPackage]) {
+    packages.sort_by_cached_key(|package| (package.name().to_ascii_lowercase(), package.name().to_owned()));
 }
 
 #[cfg(test)]

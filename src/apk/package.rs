@@ -22,7 +22,7 @@ use crate::digest::{Identity, Sha256, Sha256Hasher};
 use crate::kind::{Explain, Kind};
 
 /// The longest script, in bytes.
-const MAX_SCRIPT: u64 = 256 * 1024;
+pub(super) const MAX_SCRIPT: u64 = 256 * 1024;
 /// The longest `.PKGINFO`, in bytes.
 const MAX_INFO: u64 = 4 << 20;
 /// The most a control member may inflate to, in bytes: its scripts, its info, and room for headers.
@@ -287,6 +287,17 @@ impl PackageHead {
     pub fn identity(&self) -> Identity {
         Identity::new(self.control.sha1)
     }
+
+    /// Checks that the data member of `file`, whose head this is, is the one the head states.
+    pub fn check_data(&self, file: &dyn ReadAt) -> Result<(), PackageFlaw> {
+        let expected = match self.info.datahash {
+            Some(datahash) => datahash,
+            None if self.data_offset == file.length() => return Ok(()),
+            None => return Err(PackageFlaw::NoDatahash),
+        };
+        let got = hash_from(file, self.data_offset).map_err(PackageFlaw::Read)?;
+        if got == expected { Ok(()) } else { Err(PackageFlaw::Datahash { expected, got }) }
+    }
 }
 
 impl PackageFlaw {
@@ -340,7 +351,11 @@ impl VerifiedPackage {
     /// Checks the package in `file` against what the index says of it and against the keyring of its
     /// repository: identity, signature, size, name, version, architecture, datahash.
     pub fn check(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageError> {
-        Self::check_links(file, expected, keyring)
+        check_head(file, expected, keyring)
+            .and_then(|(head, key)| {
+                head.check_data(file)?;
+                Ok(Self::of(head, key))
+            })
             .map_err(|flaw| PackageError { package: expected.to_string(), flaw })
     }
 
@@ -351,42 +366,19 @@ impl VerifiedPackage {
     /// whose data will *not* be inflated again: the store, where the data is read from an expanded copy,
     /// every slice of which is hashed when it is copied. Whoever inflates the data calls [`Self::check`].
     pub fn recall(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageError> {
-        Self::check_head(file, expected, keyring)
-            .map(|(package, _)| package)
+        check_head(file, expected, keyring)
+            .map(|(head, key)| Self::of(head, key))
             .map_err(|flaw| PackageError { package: expected.to_string(), flaw })
     }
 
-    fn check_links(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageFlaw> {
-        let (package, datahash) = Self::check_head(file, expected, keyring)?;
-        check_datahash(file, package.data_offset, datahash)?;
-        Ok(package)
-    }
-
-    /// Checks everything but the data; with the package comes what its data must hash to.
-    fn check_head(
-        file: &dyn ReadAt,
-        expected: &Expected,
-        keyring: &Keyring,
-    ) -> Result<(Self, Option<Sha256>), PackageFlaw> {
-        let size = file.length();
-        if size != expected.size {
-            return Err(PackageFlaw::Size { expected: expected.size, got: size });
-        }
-        let head = PackageHead::read(file)?;
-        if head.identity() != expected.identity {
-            return Err(PackageFlaw::Identity { expected: expected.identity, got: head.identity() });
-        }
-        let key = keyring.verify(&head.signatures, &head.control).map_err(PackageFlaw::Signature)?;
-        check_fields(&head.info, expected)?;
-        let datahash = head.info.datahash;
-        let package = Self {
+    fn of(head: PackageHead, key: KeyName) -> Self {
+        Self {
             identity: head.identity(),
             info: head.info,
             scripts: head.scripts,
             data_offset: head.data_offset,
             key,
-        };
-        Ok((package, datahash))
+        }
     }
 
     /// What the package says of itself.
@@ -421,6 +413,25 @@ impl fmt::Display for VerifiedPackage {
     }
 }
 
+/// Checks everything but the data.
+fn check_head(
+    file: &dyn ReadAt,
+    expected: &Expected,
+    keyring: &Keyring,
+) -> Result<(PackageHead, KeyName), PackageFlaw> {
+    let size = file.length();
+    if size != expected.size {
+        return Err(PackageFlaw::Size { expected: expected.size, got: size });
+    }
+    let head = PackageHead::read(file)?;
+    if head.identity() != expected.identity {
+        return Err(PackageFlaw::Identity { expected: expected.identity, got: head.identity() });
+    }
+    let key = keyring.verify(&head.signatures, &head.control).map_err(PackageFlaw::Signature)?;
+    check_fields(&head.info, expected)?;
+    Ok((head, key))
+}
+
 fn check_fields(info: &PackageInfo, expected: &Expected) -> Result<(), PackageFlaw> {
     let same = [("name", &expected.name, &info.name), ("version", &expected.version, &info.version)];
     for (field, expected, got) in same {
@@ -437,16 +448,6 @@ fn check_fields(info: &PackageInfo, expected: &Expected) -> Result<(), PackageFl
         });
     }
     Ok(())
-}
-
-fn check_datahash(file: &dyn ReadAt, offset: u64, datahash: Option<Sha256>) -> Result<(), PackageFlaw> {
-    let expected = match datahash {
-        Some(datahash) => datahash,
-        None if offset == file.length() => return Ok(()),
-        None => return Err(PackageFlaw::NoDatahash),
-    };
-    let got = hash_from(file, offset).map_err(PackageFlaw::Read)?;
-    if got == expected { Ok(()) } else { Err(PackageFlaw::Datahash { expected, got }) }
 }
 
 /// The SHA-256 of `file` from `offset` to its end.

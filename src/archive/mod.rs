@@ -2,7 +2,10 @@
 //!
 //! Bytes in, values out; no file is opened here. Whatever is read is bounded by its caller.
 
+pub mod deflate;
 pub mod gzip;
+pub mod gzip_write;
 pub mod rootfs;
 pub mod table;
 pub mod tar_read;
+pub mod tar_write;

@@ -21,6 +21,23 @@ pub struct Inode {
     pub origin: Origin,
 }
 
+impl Inode {
+    /// Something of root's, without time or attributes.
+    pub fn new(kind: InodeKind, mode: Mode, origin: Origin) -> Self {
+        Self { kind, mode, owner: Owner::ROOT, mtime: None, xattrs: Xattrs::new(), origin }
+    }
+
+    /// A directory of root's with mode 0755.
+    pub fn directory(origin: Origin) -> Self {
+        Self::new(InodeKind::Directory, Mode::DIRECTORY, origin)
+    }
+
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        matches!(self.kind, InodeKind::Directory)
+    }
+}
+
 /// What an inode is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InodeKind {
