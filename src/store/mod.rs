@@ -166,7 +166,7 @@ impl Store {
         expected: &Expected,
         keyring: &Keyring,
     ) -> Result<Option<StoredPackage>, StoreError> {
-        let Some(blob) = self.reference(&self.paths.identity(expected.identity))? else { return Ok(None) };
+        let Some(blob) = reference(&self.paths.identity(expected.identity))? else { return Ok(None) };
         let Some(file) = self.open_blob(blob)? else { return Ok(None) };
         let Ok(verified) = VerifiedPackage::recall(&file, expected, keyring) else {
             // It may be damaged, or the same package signed by somebody else.
@@ -246,7 +246,7 @@ impl Store {
 
     /// What was last read from `url`, if the store has it and it is not longer than `limit` bytes.
     pub fn recall_document(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(blob) = self.reference(&self.paths.url(url))? else { return Ok(None) };
+        let Some(blob) = reference(&self.paths.url(url))? else { return Ok(None) };
         let Some(bytes) = if_there(root::read_file(&self.paths.blob(blob), limit))? else { return Ok(None) };
         if Sha256::of(&bytes) != blob {
             self.drop_blob(blob)?;
@@ -348,15 +348,6 @@ impl Store {
         Ok(files::remove(&self.paths.blob(blob))?)
     }
 
-    /// The blob that `path` names. A reference that is none is as if it were not there.
-    fn reference(&self, path: &Path) -> Result<Option<Sha256>, StoreError> {
-        match if_there(root::read_file(path, MAX_REFERENCE)) {
-            Ok(bytes) => Ok(bytes.as_deref().and_then(parse_reference)),
-            Err(error) if error.error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     fn refer(&self, path: &Path, blob: Sha256) -> Result<(), StoreError> {
         let temporary = Temporary::create(&self.paths.temporary())?;
         writeln!(temporary.file()?, "{blob}").map_err(FileError::on("write", path))?;
@@ -374,6 +365,15 @@ impl Store {
         if !is_recent {
             let _ = File::open(&path).and_then(|file| file.set_modified(now));
         }
+    }
+}
+
+/// The blob that `path` names. A reference that is none is as if it were not there.
+fn reference(path: &Path) -> Result<Option<Sha256>, StoreError> {
+    match if_there(root::read_file(path, MAX_REFERENCE)) {
+        Ok(bytes) => Ok(bytes.as_deref().and_then(parse_reference)),
+        Err(error) if error.error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

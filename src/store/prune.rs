@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Store, StoreError, files};
+use super::{Store, StoreError, files, reference};
 use crate::digest::Sha256;
 use crate::root::FileError;
 
@@ -101,7 +101,7 @@ impl Store {
         }
         for directory in self.paths.references() {
             for entry in entries(&directory)? {
-                if !self.reference(&entry.path)?.is_some_and(|blob| kept.contains(&blob)) {
+                if !reference(&entry.path)?.is_some_and(|blob| kept.contains(&blob)) {
                     files::remove(&entry.path)?;
                 }
             }
