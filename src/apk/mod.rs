@@ -7,6 +7,7 @@
 pub mod data;
 pub mod dependency;
 pub mod index;
+pub mod index_file;
 pub mod installed;
 pub mod keys;
 mod members;

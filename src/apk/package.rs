@@ -121,6 +121,13 @@ impl Expected {
     }
 }
 
+/// `name-version`, as apk writes packages.
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.name, self.version)
+    }
+}
+
 /// What is wrong with a package file. The package's name is the caller's to add: see [`PackageError`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -344,29 +351,34 @@ impl VerifiedPackage {
     /// Checks the package in `file` against what the index says of it and against the keyring of its
     /// repository: identity, signature, size, name, version, architecture, datahash.
     pub fn check(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageError> {
-        Self::check_links(file, expected, keyring)
-            .map_err(|flaw| PackageError { package: format!("{}-{}", expected.name, expected.version), flaw })
+        check_head(file, expected, keyring)
+            .and_then(|(head, key)| {
+                head.check_data(file)?;
+                Ok(Self::of(head, key))
+            })
+            .map_err(|flaw| PackageError { package: expected.to_string(), flaw })
     }
 
-    fn check_links(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageFlaw> {
-        let size = file.length();
-        if size != expected.size {
-            return Err(PackageFlaw::Size { expected: expected.size, got: size });
-        }
-        let head = PackageHead::read(file)?;
-        if head.identity() != expected.identity {
-            return Err(PackageFlaw::Identity { expected: expected.identity, got: head.identity() });
-        }
-        let key = keyring.verify(&head.signatures, &head.control).map_err(PackageFlaw::Signature)?;
-        check_fields(&head.info, expected)?;
-        head.check_data(file)?;
-        Ok(Self {
+    /// Recalls, for `file`, a [`Self::check`] that succeeded before: all of it but the datahash, which
+    /// alone needs the whole file to be read.
+    ///
+    /// Only for files that were checked whole when they came in, that nobody else could write to since, and
+    /// whose data will *not* be inflated again: the store, where the data is read from an expanded copy,
+    /// every slice of which is hashed when it is copied. Whoever inflates the data calls [`Self::check`].
+    pub fn recall(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageError> {
+        check_head(file, expected, keyring)
+            .map(|(head, key)| Self::of(head, key))
+            .map_err(|flaw| PackageError { package: expected.to_string(), flaw })
+    }
+
+    fn of(head: PackageHead, key: KeyName) -> Self {
+        Self {
             identity: head.identity(),
             info: head.info,
             scripts: head.scripts,
             data_offset: head.data_offset,
             key,
-        })
+        }
     }
 
     /// What the package says of itself.
@@ -399,6 +411,25 @@ impl fmt::Display for VerifiedPackage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.info.name, self.info.version)
     }
+}
+
+/// Checks everything but the data.
+fn check_head(
+    file: &dyn ReadAt,
+    expected: &Expected,
+    keyring: &Keyring,
+) -> Result<(PackageHead, KeyName), PackageFlaw> {
+    let size = file.length();
+    if size != expected.size {
+        return Err(PackageFlaw::Size { expected: expected.size, got: size });
+    }
+    let head = PackageHead::read(file)?;
+    if head.identity() != expected.identity {
+        return Err(PackageFlaw::Identity { expected: expected.identity, got: head.identity() });
+    }
+    let key = keyring.verify(&head.signatures, &head.control).map_err(PackageFlaw::Signature)?;
+    check_fields(&head.info, expected)?;
+    Ok((head, key))
 }
 
 fn check_fields(info: &PackageInfo, expected: &Expected) -> Result<(), PackageFlaw> {

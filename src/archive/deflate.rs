@@ -16,6 +16,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Scope};
@@ -54,6 +55,9 @@ pub enum DeflateError {
         /// What it said.
         error: flate2::CompressError,
     },
+    /// The deflater broke off by a panic, whose message is on standard error.
+    #[error("the deflater broke off")]
+    Panicked,
     /// The system gives no thread.
     #[error("cannot start a thread for compression: {0}")]
     Thread(io::Error),
@@ -62,14 +66,14 @@ pub enum DeflateError {
 impl Explain for DeflateError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unfinished { .. } | Self::Refused { .. } => Kind::Internal,
+            Self::Unfinished { .. } | Self::Refused { .. } | Self::Panicked => Kind::Internal,
             Self::Thread(_) => Kind::Limit,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Unfinished { .. } | Self::Refused { .. } => None,
+            Self::Unfinished { .. } | Self::Refused { .. } | Self::Panicked => None,
             Self::Thread(_) => Some("use fewer threads with --jobs".to_owned()),
         }
     }
@@ -222,7 +226,7 @@ where
         let written = write_in_order(done, &free_sender, sink);
         // If writing ended early, this is what wakes the feeder.
         drop(free_sender);
-        let result = feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let result = feeder.join().unwrap_or_else(|payload| panic::resume_unwind(payload));
         written?;
         result
     })
@@ -255,7 +259,9 @@ fn deflate_all(work: &Mutex<Receiver<(u64, Chunk)>>, done: &SyncSender<Done>) {
     loop {
         let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, mut chunk)) = next else { return };
-        let result = chunk.compress().map(|()| chunk);
+        // A chunk that is never done would keep the others waiting for ever.
+        let result = panic::catch_unwind(AssertUnwindSafe(|| chunk.compress().map(|()| chunk)))
+            .unwrap_or(Err(DeflateError::Panicked));
         if done.send((number, result)).is_err() {
             return;
         }

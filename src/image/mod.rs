@@ -39,7 +39,7 @@ pub use config::{Healthcheck, ImageConfig};
 pub use epoch::{Epoch, EpochError};
 pub use layer::{Layer, LayerDescriptor};
 pub use manifest::{Image, MediaTypes, PackedLayer};
-pub use reference::{ImageReference, ReferenceError};
+pub use reference::{ImageReference, ReferenceError, ReferenceFlaw};
 
 /// Why an image could not be made or written.
 #[derive(Debug, thiserror::Error)]

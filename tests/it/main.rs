@@ -11,6 +11,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Layers and archives as other programs read them.
+mod archive;
 /// Which module may import which.
 mod floors;
 // The example that builds the repository uses another part of it.
