@@ -14,6 +14,7 @@
 
 pub mod account;
 pub mod builtin;
+mod demo_files;
 pub mod model;
 pub mod names;
 pub mod origin;

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use apkcompose::apk::keys::{Keyring, MessageDigests, PublicKey};
 use apkcompose::apk::signature;
 use apkcompose::arch::Arch;
+use apkcompose::profile::builtin::BUILT_INS;
 
 use crate::demo::{self, ARCHITECTURES, INDEX, KEY, SHOWN};
 use crate::support::command::Dir;
@@ -61,6 +62,21 @@ fn everything_in_the_shipped_repository_is_signed_with_its_key() {
     }
     let parts: Vec<String> = files::names(&directory());
     assert_eq!(parts, ["aarch64", KEY, "x86_64"], "nothing else, above all no private key");
+}
+
+#[test]
+fn the_built_in_profile_carries_every_file_of_the_repository() {
+    let demo = BUILT_INS.iter().find(|profile| profile.name == "demo").unwrap();
+    let mut on_disk = vec![format!("demo/{KEY}")];
+    for arch in ARCHITECTURES {
+        let names = files::names(&directory().join(arch.as_str()));
+        on_disk.extend(names.into_iter().map(|name| format!("demo/{arch}/{name}")));
+    }
+    on_disk.sort();
+    assert_eq!(demo.files.iter().map(|file| file.path).collect::<Vec<_>>(), on_disk);
+    for file in demo.files {
+        assert!(file.bytes == files::read(&directory().parent().unwrap().join(file.path)), "{}", file.path);
+    }
 }
 
 #[test]
