@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 
 use apkcompose::apk::data::expand;
 use apkcompose::apk::index::Index;
-use apkcompose::apk::keys::{Keyring, PublicKey};
+use apkcompose::apk::keys::{Keyring, MessageDigests, PublicKey};
 use apkcompose::apk::package::{Expected, PackageHead, ScriptKind, VerifiedPackage};
 use apkcompose::apk::package_info::PackageInfo;
 use apkcompose::apk::sign::{SigningAlgorithm, SigningKey};
+use apkcompose::apk::signature;
 use apkcompose::apk::write_index::{IndexNotes, IndexedPackage, index_text};
 use apkcompose::apk::write_package::write_package;
 use apkcompose::arch::Arch;
+use apkcompose::archive::gzip::inflate_member;
 use apkcompose::archive::table::TableKind;
 use apkcompose::compose::author::{
     self, AuthorError, IndexRequest, KeyFile, PackageRequest, PackageTrust, WrittenPackage,
@@ -26,6 +28,7 @@ use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
 use rsa::rand_core::OsRng;
 
 use crate::support::command::Dir;
+use crate::support::data::Alpine;
 use crate::support::listing::{Kind as EntryKind, Listing};
 use crate::support::{files, installed, need, reference};
 
@@ -218,12 +221,11 @@ fn our_stanzas_are_those_of_apk_index_and_of_the_official_indexes() {
 #[test]
 fn every_real_package_holds_against_its_index_and_its_key() {
     let Some(alpine) = need::alpine("every_real_package_holds_against_its_index_and_its_key") else { return };
-    let php7_key = PublicKey::parse("test-php7.rsa.pub", &files::read(&alpine.php7_key())).unwrap();
     for (repository, arch) in REPOSITORIES {
         let directory = alpine.repository(repository).join(arch.as_str());
         let index = Index::parse(repository, published(&directory).into_bytes()).unwrap();
         let keyring = match repository {
-            "php7" => Keyring::of([php7_key.clone()]),
+            "php7" => Keyring::of([php7_key(&alpine)]),
             _ => Keyring::alpine(arch),
         };
         let labels: BTreeMap<String, _> =
@@ -321,6 +323,11 @@ fn an_index_lists_no_package_that_apk_would_not_accept_from_it() {
     );
 }
 
+/// The key of the repository `php7`.
+fn php7_key(alpine: &Alpine) -> PublicKey {
+    PublicKey::parse("test-php7.rsa.pub", &files::read(&alpine.php7_key())).unwrap()
+}
+
 /// The package files of a directory.
 fn package_files(directory: &Path) -> Vec<PathBuf> {
     let all = files::names(directory).into_iter().map(|name| directory.join(name));
@@ -359,4 +366,50 @@ fn stanzas(index: &str) -> BTreeMap<String, String> {
 fn first_difference(a: &str, b: &str) -> String {
     let differs = a.lines().zip(b.lines()).find(|(a, b)| a != b);
     differs.map_or_else(|| "their lengths differ".to_owned(), |(a, b)| format!("ours: {a}\ntheirs: {b}"))
+}
+
+#[test]
+fn every_flipped_bit_of_a_real_signature_is_refused_but_in_the_free_bytes_of_the_gzip_header() {
+    let test = "every_flipped_bit_of_a_real_signature_is_refused_but_in_the_free_bytes_of_the_gzip_header";
+    let Some(alpine) = need::alpine(test) else { return };
+    // A small package each of 2024 (4096-bit key), of 2021 and of another signer, and an index.
+    for (repository, arch, name) in [
+        ("v3.19/main", Arch::X86_64, "libc-utils-0.7.2-r5.apk"),
+        ("rpi-3.13.4", Arch::Aarch64, "alpine-base-3.13.4-r0.apk"),
+        ("php7", Arch::X86_64, "php7-json-7.1.2-r0.apk"),
+        ("v3.19/main", Arch::X86_64, "APKINDEX.tar.gz"),
+    ] {
+        let file = files::read(&alpine.repository(repository).join(arch.as_str()).join(name));
+        let keyring = match repository {
+            "php7" => Keyring::of([php7_key(&alpine)]),
+            _ => Keyring::alpine(arch),
+        };
+        let (_, signed) = signature::split(&file).unwrap();
+        let length = file.len() - signed.len();
+        // What the signature covers: of a package the control member, of an index all that follows.
+        let mut behind = signed;
+        inflate_member(&mut behind, 64 << 20).unwrap();
+        let message = MessageDigests::of(&signed[..signed.len() - behind.len()]);
+        let mut changed = file[..length + signed.len().min(2000)].to_vec();
+        let rest = changed.len() - length;
+        let accepts = |changed: &[u8]| {
+            signature::split(changed).is_ok_and(|(signatures, behind)| {
+                behind.len() == rest && keyring.verify(&signatures, &message).is_ok()
+            })
+        };
+        assert!(accepts(&changed), "{name}");
+        let mut accepted = Vec::new();
+        for at in 0..length {
+            for bit in 0..8 {
+                changed[at] ^= 1 << bit;
+                if accepts(&changed) {
+                    accepted.push((at, bit));
+                }
+                changed[at] ^= 1 << bit;
+            }
+        }
+
+        let free: Vec<_> = (4..10).flat_map(|at| (0..8).map(move |bit| (at, bit))).collect();
+        assert_eq!(accepted, free, "{name}");
+    }
 }
