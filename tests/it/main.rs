@@ -13,6 +13,8 @@ mod support;
 
 /// Layers and archives as other programs read them.
 mod archive;
+/// Every parser under attack.
+mod attacks;
 /// Which module may import which.
 mod floors;
 // The example that builds the repository uses another part of it.
