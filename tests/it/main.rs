@@ -23,6 +23,8 @@ mod floors;
 mod demo;
 /// The repository of the `demo` profile against its sources and the real apk.
 mod demo_repository;
+/// Archives that other programs wrote.
+mod foreign_tars;
 /// The formats against the real apk and the real packages: what we write, and what we read.
 mod formats;
 /// What the tests run with: commands, needs, mirrors to damage, figures.
