@@ -66,11 +66,16 @@ fn append(under: &mut Node, over: Node, of: &Shape) {
         return;
     };
     // A relative path means another place in another profile.
-    let is_same_everywhere = matches!(of, Shape::Text | Shape::Verbatim | Shape::TextOrInteger);
+    let is_same_everywhere = |text: &str| match of {
+        Shape::Path => false,
+        // A repository.
+        Shape::Either(..) => !text.contains("./"),
+        _ => true,
+    };
     let mut known: HashSet<String> = lower.iter().filter_map(Node::as_text).map(str::to_owned).collect();
     for node in upper {
         let repeated =
-            is_same_everywhere && node.as_text().is_some_and(|text| !known.insert(text.to_owned()));
+            node.as_text().is_some_and(|text| is_same_everywhere(text) && !known.insert(text.to_owned()));
         if !repeated {
             lower.push(node);
         }
