@@ -32,10 +32,18 @@
 
 pub mod apk;
 pub mod arch;
+pub mod archive;
+pub mod compose;
 pub mod content;
 pub mod digest;
+pub mod elf;
+pub mod fetch;
+pub mod image;
 pub mod kind;
 pub mod path;
 pub mod profile;
 pub mod report;
 pub mod root;
+pub mod solve;
+pub mod store;
+pub mod tree;

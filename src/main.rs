@@ -1,1 +1,3 @@
+//! The `apkcompose` command.
+
 fn main() {}

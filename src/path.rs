@@ -161,6 +161,13 @@ impl TreePath {
     }
 }
 
+/// The root.
+impl Default for TreePath {
+    fn default() -> Self {
+        Self::root()
+    }
+}
+
 fn flaw_of_name(name: &str) -> Option<PathFlaw> {
     match name {
         "" | "." => Some(PathFlaw::EmptyComponent),
@@ -196,6 +203,20 @@ impl fmt::Display for TreePath {
 impl fmt::Debug for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TreePath({self})")
+    }
+}
+
+/// Without the leading slash.
+impl serde::Serialize for TreePath {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TreePath {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::relative(&text).map_err(serde::de::Error::custom)
     }
 }
 

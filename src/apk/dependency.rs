@@ -208,6 +208,20 @@ impl Dependency {
         Self { name: name.into(), conflict: false, tag: None, constraint: Constraint::Any }
     }
 
+    /// The same without the `!`: what a conflict speaks of.
+    #[must_use]
+    pub fn without_conflict(&self) -> Self {
+        Self { conflict: false, ..self.clone() }
+    }
+
+    /// The name that the text of a well-formed dependency speaks of, without copying.
+    #[must_use]
+    pub fn name_in(text: &str) -> &str {
+        let text = text.strip_prefix('!').unwrap_or(text);
+        let end = text.find(|c| c == '@' || is_operator_char(c)).unwrap_or(text.len());
+        text.get(..end).unwrap_or_default()
+    }
+
     /// Parses a dependency as an index states it, where tags are not allowed.
     pub fn of_index(text: &str) -> Result<Self, DependencyError> {
         let dependency: Self = text.parse()?;
@@ -272,6 +286,22 @@ impl fmt::Display for Dependency {
 }
 
 impl Provide {
+    /// The name and version of a provide as an index states it, without copying; `None` if it is malformed.
+    ///
+    /// For whoever looks at all provides of an index. [`Provide::of_index`] says what is wrong.
+    #[must_use]
+    pub fn split(text: &str) -> Option<(&str, Option<&str>)> {
+        let (name, version) = match text.find(is_operator_char) {
+            None => (text, None),
+            Some(at) => {
+                let (name, right) = text.split_at(at);
+                let version = right.trim_start_matches('=');
+                (name, version::is_valid(version).then_some(Some(version))?)
+            }
+        };
+        is_name(name).then_some((name, version))
+    }
+
     /// Parses a provide as an index states it: a name, with `=version` or without.
     pub fn of_index(text: &str) -> Result<Self, DependencyError> {
         let dependency = Dependency::of_index(text)?;
@@ -344,6 +374,7 @@ mod tests {
             "x><Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=",
         ] {
             assert_eq!(parse(text).to_string(), text);
+            assert_eq!(Dependency::name_in(text), &*parse(text).name);
         }
         assert_eq!(parse("a==1"), parse("a=1"));
         assert_eq!(parse("a~=1"), parse("a~1"));
@@ -363,6 +394,30 @@ mod tests {
         assert!(matches!(Dependency::of_index("a@edge"), Err(E::Tag { .. })));
         assert!(matches!(Provide::of_index("pc:librtmp=v2.4"), Err(E::Version { .. })));
         assert!(matches!(Provide::of_index("a>1"), Err(E::Operator { .. })));
+    }
+
+    #[test]
+    fn splitting_a_provide_agrees_with_parsing_it() {
+        for text in [
+            "so:a.so.1=1.2",
+            "cmd:[",
+            "a",
+            "a==1",
+            "a=",
+            "a=v1",
+            "a>1",
+            "a>=1",
+            "a~1",
+            "!a",
+            "a@b",
+            "",
+            "=1",
+            "a b",
+        ] {
+            let parsed = Provide::of_index(text).ok();
+            let parsed = parsed.as_ref().map(|p| (&*p.name, p.version.as_ref().map(Version::as_str)));
+            assert_eq!(Provide::split(text), parsed, "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,18 @@
 //!
 //! Nothing here touches a disk, and nothing decides what is installed: that is [`crate::solve`].
 
+pub mod data;
 pub mod dependency;
 pub mod index;
+pub mod index_file;
+pub mod installed;
+pub mod keys;
+mod members;
+pub mod package;
+pub mod package_info;
+pub mod sign;
+pub mod signature;
 pub mod version;
+pub mod write_index;
+pub mod write_info;
+pub mod write_package;

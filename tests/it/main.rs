@@ -1,1 +1,21 @@
 //! The integration tests, one binary, a module a subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is the test's failure, in the functions tests share too"
+)]
+
+// A support function may be used by the tests alone or by the benchmark alone.
+#[allow(dead_code, unused_imports, reason = "shared with the benchmark, which uses another part of it")]
+#[path = "../support/mod.rs"]
+mod support;
+
+/// Layers and archives as other programs read them.
+mod archive;
+/// Which module may import which.
+mod floors;
+/// What the tests run with: commands, needs, mirrors to damage, figures.
+mod harness;
+/// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
+mod oracles;

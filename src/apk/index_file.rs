@@ -1,0 +1,164 @@
+//! The file a repository publishes its index in, `APKINDEX.tar.gz`, and the proof that it may be believed.
+//!
+//! Two gzip members: signatures, then a tar with `DESCRIPTION` (optional) and `APKINDEX`. The signature
+//! covers the compressed bytes of the second member and is checked before a byte of it is inflated, so
+//! nothing unsigned is ever parsed. Only [`VerifiedIndex::check`] makes a [`VerifiedIndex`].
+//!
+//! Other entries of the tar are skipped, as apk skips them: they are signed like the rest and say nothing.
+//!
+//! Source: spec apk v2, "APKINDEX.tar.gz"; design, "Trust".
+
+use crate::archive::gzip::{self, GzipError};
+use crate::archive::tar_read::{EntryKind, TarError, TarReader};
+use crate::kind::{Explain, Kind};
+
+use super::index::{Index, IndexError, MAX_INDEX_TEXT};
+use super::keys::{KeyName, Keyring, MessageDigests, SignatureError};
+use super::signature::{self, SignatureMemberError};
+
+/// The longest `DESCRIPTION`, in bytes.
+const MAX_DESCRIPTION: u64 = 160;
+/// The longest index file that is read, in bytes. Alpine's largest is 2 MB.
+pub const MAX_INDEX_FILE: u64 = 64 << 20;
+/// What the second member may inflate to, in bytes: the index, and room for headers and small entries.
+const MAX_MEMBER: u64 = MAX_INDEX_TEXT + (1 << 20);
+
+/// An index whose signature was found good.
+#[derive(Debug)]
+pub struct VerifiedIndex {
+    index: Index,
+    description: String,
+    key: KeyName,
+    signed_time: i64,
+}
+
+/// What is wrong with an index file. Which repository it is of is the caller's to add.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexFileError {
+    /// It is in the format of apk-tools 3.
+    #[error("it is in the ADB format (apk v3), which apkcompose does not read")]
+    Adb,
+    /// It is too long to be an index.
+    #[error("it is longer than {MAX_INDEX_FILE} bytes")]
+    TooLong,
+    /// Its signature member is malformed.
+    #[error("its signatures are malformed: {0}")]
+    SignatureMember(SignatureMemberError),
+    /// Its signature is not accepted.
+    #[error("{0}")]
+    Signature(SignatureError),
+    /// Its second member is no gzip member.
+    #[error("it is malformed: {0}")]
+    Gzip(GzipError),
+    /// There is something behind its second member.
+    #[error("there is something behind its end")]
+    Trailing,
+    /// Its second member holds no acceptable tar.
+    #[error("it is malformed: {0}")]
+    Tar(TarError),
+    /// An entry stands twice, or is no file.
+    #[error("its entry `{0}` stands twice or is no file")]
+    Entry(&'static str),
+    /// There is no `APKINDEX` in it.
+    #[error("it has no APKINDEX")]
+    NoIndex,
+    /// The text of the index is malformed.
+    #[error(transparent)]
+    Text(IndexError),
+}
+
+impl Explain for IndexFileError {
+    fn kind(&self) -> Kind {
+        Kind::Integrity
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Adb => {
+                Some("use a repository with v2 indexes (APKINDEX.tar.gz), as Alpine's own are".to_owned())
+            }
+            Self::Signature(error) => error.hint().or_else(|| {
+                Some("the index is damaged, or not what its owner published: use another mirror".to_owned())
+            }),
+            _ => Some("the index is damaged: fetch it again, or use another mirror".to_owned()),
+        }
+    }
+}
+
+impl VerifiedIndex {
+    /// Checks the index file `file` against `keyring`, then reads it; `name` says in errors whose it is.
+    pub fn check(name: &str, file: &[u8], keyring: &Keyring) -> Result<Self, IndexFileError> {
+        if file.starts_with(b"ADB") {
+            return Err(IndexFileError::Adb);
+        }
+        if file.len() as u64 > MAX_INDEX_FILE {
+            return Err(IndexFileError::TooLong);
+        }
+        let (signatures, signed) = signature::split(file).map_err(IndexFileError::SignatureMember)?;
+        // Nothing may follow the second member, so all that is left is what must have been signed.
+        let key =
+            keyring.verify(&signatures, &MessageDigests::of(signed)).map_err(IndexFileError::Signature)?;
+        let mut behind = signed;
+        let tar = gzip::inflate_member(&mut behind, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
+        if !behind.is_empty() {
+            return Err(IndexFileError::Trailing);
+        }
+        let contents = read(&tar)?;
+        let index = Index::parse(name, contents.index).map_err(IndexFileError::Text)?;
+        Ok(Self { index, description: contents.description, key, signed_time: contents.time })
+    }
+
+    /// What the repository offers.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// `DESCRIPTION`, one line without control characters; empty if there is none.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The key that signed it.
+    pub fn key(&self) -> &KeyName {
+        &self.key
+    }
+
+    /// When it was made, in seconds since 1970, as the signed bytes say: the newest time of its entries.
+    pub fn signed_time(&self) -> i64 {
+        self.signed_time
+    }
+}
+
+struct Contents {
+    index: Vec<u8>,
+    description: String,
+    time: i64,
+}
+
+fn read(tar: &[u8]) -> Result<Contents, IndexFileError> {
+    let mut reader = TarReader::new(tar);
+    let (mut index, mut description) = (None, None);
+    let mut time = 0;
+    while let Some(entry) = reader.next_entry().map_err(IndexFileError::Tar)? {
+        let (name, slot, limit) = match entry.path.as_slice() {
+            b"APKINDEX" => ("APKINDEX", &mut index, MAX_INDEX_TEXT),
+            b"DESCRIPTION" => ("DESCRIPTION", &mut description, MAX_DESCRIPTION),
+            _ => continue,
+        };
+        if entry.kind != EntryKind::File {
+            return Err(IndexFileError::Entry(name));
+        }
+        let data = reader.read_small(limit).map_err(IndexFileError::Tar)?;
+        if slot.replace(data).is_some() {
+            return Err(IndexFileError::Entry(name));
+        }
+        time = time.max(entry.mtime);
+    }
+    let description = String::from_utf8_lossy(&description.unwrap_or_default())
+        .trim()
+        .chars()
+        .filter(|character| !character.is_control())
+        .collect();
+    Ok(Contents { index: index.ok_or(IndexFileError::NoIndex)?, description, time })
+}

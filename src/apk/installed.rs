@@ -1,0 +1,332 @@
+//! The text of the installed database: `lib/apk/db/installed`.
+//!
+//! An index stanza per package, then what only an installed package has: `r` replaces, `q`
+//! its priority, `s` the tag it is pinned to, `f` flags, and its directories and files with owners
+//! and checksums. [`InstalledText`] is the text as read, which the solver looks at as at an index;
+//! [`InstalledPackage`] is one package as a value that can be changed and written again.
+//!
+//! Source: spec apk v2, "Installed database".
+
+use std::fmt::Write as _;
+
+use super::dependency::{Dependency, Provide, Tag};
+use super::index::{FieldUse, Index, IndexError, LineFlaw, Package, Reader};
+use super::version::Version;
+use crate::digest::Sha1;
+use crate::path::TreePath;
+
+/// The order in which apk writes the fields of a stanza.
+const FIELD_ORDER: &str = "CPVASITULomtckDpi";
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InstalledPackage {
+    /// The fields it shares with an index, by letter, in any order.
+    pub fields: Vec<(char, String)>,
+    /// `r:`, what it may overwrite.
+    pub replaces: Vec<String>,
+    /// `q:`.
+    pub replaces_priority: u32,
+    /// `s:`, the tagged repository it is pinned to.
+    pub tag: Option<Tag>,
+    /// `f:`, what went wrong with it, as apk's letters.
+    pub flags: String,
+    /// Its directories, with their files.
+    pub directories: Vec<InstalledDirectory>,
+}
+
+/// A directory of an installed package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledDirectory {
+    /// Where it is.
+    pub path: TreePath,
+    /// Owner and mode.
+    pub access: Access,
+    /// The package's files in it.
+    pub files: Vec<InstalledFile>,
+}
+
+/// A file, link or device of an installed package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledFile {
+    /// Its name in its directory.
+    pub name: String,
+    /// Owner and mode.
+    pub access: Access,
+    /// The SHA-1 of its content; of a symbolic link, that of its target.
+    pub checksum: Option<Sha1>,
+}
+
+/// Owner, mode and the digest of the extended attributes, as the database records them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The permission bits.
+    pub mode: u32,
+    /// See [`xattr_digest`].
+    pub xattrs: Option<Sha1>,
+}
+
+impl Access {
+    /// What a directory has that the database says nothing about.
+    pub const DIRECTORY: Self = Self { uid: 0, gid: 0, mode: 0o755, xattrs: None };
+    /// What a file has that the database says nothing about.
+    pub const FILE: Self = Self { uid: 0, gid: 0, mode: 0o644, xattrs: None };
+
+    fn parse(value: &str) -> Option<Self> {
+        let mut parts = value.split(':');
+        let uid = parts.next()?.parse().ok()?;
+        let gid = parts.next()?.parse().ok()?;
+        let mode = u32::from_str_radix(parts.next()?, 8).ok().filter(|mode| *mode <= 0o7777)?;
+        let xattrs = parts.next().map(Sha1::from_q1).transpose().ok()?;
+        parts.next().is_none().then_some(Self { uid, gid, mode, xattrs })
+    }
+
+    fn write(self, letter: char, unless: Self, out: &mut String) {
+        if self == unless {
+            return;
+        }
+        let _ = write!(out, "{letter}:{}:{}:{:o}", self.uid, self.gid, self.mode);
+        if let Some(digest) = self.xattrs {
+            let _ = write!(out, ":{}", digest.to_q1());
+        }
+        out.push('\n');
+    }
+}
+
+/// The digest by which the database records extended attributes: SHA-1 over them by name, each as length
+/// and bytes of name and value, lengths in four bytes, most significant first.
+pub fn xattr_digest<'a>(xattrs: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Option<Sha1> {
+    let mut sorted: Vec<_> = xattrs.into_iter().collect();
+    sorted.sort_unstable();
+    if sorted.is_empty() {
+        return None;
+    }
+    let mut message = Vec::new();
+    for (name, value) in sorted {
+        for part in [name.as_bytes(), value] {
+            message.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            message.extend_from_slice(part);
+        }
+    }
+    Some(Sha1::of(&message))
+}
+
+impl InstalledPackage {
+    /// A package about to be installed: what its index entry says, and nothing else yet.
+    pub fn of_index(package: Package<'_>) -> Self {
+        let known = package.fields().filter(|(letter, _)| FIELD_ORDER.contains(*letter));
+        Self { fields: known.map(|(letter, value)| (letter, value.to_owned())).collect(), ..Self::default() }
+    }
+
+    /// The value of an index field; empty if it has none.
+    pub fn field(&self, letter: char) -> &str {
+        self.fields.iter().find(|(field, _)| *field == letter).map_or("", |(_, value)| value)
+    }
+
+    /// `P:`.
+    pub fn name(&self) -> &str {
+        self.field('P')
+    }
+
+    /// `V:`.
+    pub fn version(&self) -> &str {
+        self.field('V')
+    }
+
+    /// `o:`; empty if it has none.
+    pub fn origin(&self) -> &str {
+        self.field('o')
+    }
+
+    /// Whether it, or something it provides, satisfies `dependency`, which is no conflict.
+    pub fn provides(&self, dependency: &Dependency) -> bool {
+        let constraint = &dependency.constraint;
+        let identity = self.field('C').parse().ok();
+        if *dependency.name == *self.name() && constraint.accepts(Some(self.version()), identity) {
+            return true;
+        }
+        self.field('p').split_ascii_whitespace().filter_map(|text| Provide::of_index(text).ok()).any(
+            |provide| {
+                provide.name == dependency.name
+                    && constraint.accepts(provide.version.as_ref().map(Version::as_str), identity)
+            },
+        )
+    }
+
+    /// Everything it owns that is no directory, with the directory it is in.
+    pub fn files(&self) -> impl Iterator<Item = (&TreePath, &InstalledFile)> {
+        self.directories
+            .iter()
+            .flat_map(|directory| directory.files.iter().map(|file| (&directory.path, file)))
+    }
+
+    /// Appends its stanza, the blank line included.
+    pub fn write(&self, out: &mut String) {
+        for letter in FIELD_ORDER.chars() {
+            if let Some((_, value)) = self.fields.iter().find(|(field, _)| *field == letter) {
+                let _ = writeln!(out, "{letter}:{value}");
+            }
+        }
+        if !self.replaces.is_empty() {
+            let _ = writeln!(out, "r:{}", self.replaces.join(" "));
+        }
+        if self.replaces_priority != 0 {
+            let _ = writeln!(out, "q:{}", self.replaces_priority);
+        }
+        if let Some(tag) = &self.tag {
+            let _ = writeln!(out, "s:{}", tag.as_str());
+        }
+        if !self.flags.is_empty() {
+            let _ = writeln!(out, "f:{}", self.flags);
+        }
+        for directory in &self.directories {
+            let _ = writeln!(out, "F:{}", directory.path.as_str());
+            directory.access.write('M', Access::DIRECTORY, out);
+            for file in &directory.files {
+                let _ = writeln!(out, "R:{}", file.name);
+                file.access.write('a', Access::FILE, out);
+                if let Some(checksum) = file.checksum {
+                    let _ = writeln!(out, "Z:{}", checksum.to_q1());
+                }
+            }
+        }
+        out.push('\n');
+    }
+}
+
+/// An installed database as it was read.
+#[derive(Debug)]
+pub struct InstalledText {
+    index: Index,
+    packages: Vec<InstalledPackage>,
+}
+
+impl InstalledText {
+    /// Reads the text; `name` says in errors where it is from.
+    pub fn parse(name: &str, text: Vec<u8>) -> Result<Self, IndexError> {
+        let mut packages: Vec<InstalledPackage> = Vec::new();
+        let index = Reader::new(name, text)?.read(|number, letter, value| {
+            if packages.len() <= number {
+                packages.resize_with(number + 1, InstalledPackage::default);
+            }
+            let package = packages.last_mut().ok_or(LineFlaw::Misplaced(letter))?;
+            take_field(package, letter, value)
+        })?;
+        packages.resize_with(index.len(), InstalledPackage::default);
+        for (package, entry) in packages.iter_mut().zip(index.packages()) {
+            package.fields = InstalledPackage::of_index(entry).fields;
+        }
+        Ok(Self { index, packages })
+    }
+
+    /// Its packages as the solver looks at them.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Its packages, numbered as in [`Self::index`].
+    pub fn packages(&self) -> &[InstalledPackage] {
+        &self.packages
+    }
+
+    /// Its packages, to keep.
+    pub fn into_packages(self) -> Vec<InstalledPackage> {
+        self.packages
+    }
+}
+
+fn take_field(package: &mut InstalledPackage, letter: char, value: &str) -> Result<FieldUse, LineFlaw> {
+    let malformed = || LineFlaw::Value(value.to_owned());
+    let misplaced = || LineFlaw::Misplaced(letter);
+    match letter {
+        'r' => package.replaces = value.split_ascii_whitespace().map(str::to_owned).collect(),
+        'q' => package.replaces_priority = value.parse().map_err(|_| LineFlaw::Number(value.to_owned()))?,
+        's' => package.tag = Some(Tag::new(value).ok_or_else(malformed)?),
+        'f' => value.clone_into(&mut package.flags),
+        'F' => package.directories.push(InstalledDirectory {
+            path: TreePath::relative(value).map_err(|_| malformed())?,
+            access: Access::DIRECTORY,
+            files: Vec::new(),
+        }),
+        'M' => {
+            package.directories.last_mut().ok_or_else(misplaced)?.access =
+                Access::parse(value).ok_or_else(malformed)?;
+        }
+        'R' => {
+            let directory = package.directories.last_mut().ok_or_else(misplaced)?;
+            directory.path.join(value).ok().filter(|path| path.name() == value).ok_or_else(malformed)?;
+            directory.files.push(InstalledFile {
+                name: value.to_owned(),
+                access: Access::FILE,
+                checksum: None,
+            });
+        }
+        'a' => {
+            last_file(package).ok_or_else(misplaced)?.access = Access::parse(value).ok_or_else(malformed)?;
+        }
+        'Z' => {
+            let checksum = Sha1::from_q1(value).map_err(|_| malformed())?;
+            last_file(package).ok_or_else(misplaced)?.checksum = Some(checksum);
+        }
+        _ if letter.is_ascii_uppercase() => return Ok(FieldUse::Unknown),
+        _ => {}
+    }
+    Ok(FieldUse::Known)
+}
+
+fn last_file(package: &mut InstalledPackage) -> Option<&mut InstalledFile> {
+    package.directories.last_mut()?.files.last_mut()
+}
+
+/// Sorts packages as apk 3 writes them: by name, without regard to case.
+pub fn sort_by_name(packages: &mut [&InstalledPackage]) {
+    packages.sort_by_cached_key(|package| (package.name().to_ascii_lowercase(), package.name().to_owned()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "C:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\nP:busybox\nV:1.36.1-r19\nA:x86_64\nS:1\nI:2\nT:d\nU:u\nL:l\n\
+        o:busybox\nt:1718173719\nk:3\nD:so:libc\np:/bin/sh\ni:a b\nr:busybox-initscripts mdev\nq:2\ns:edge\nf:S\n\
+        F:\nR:top\nZ:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\nF:bin\nM:0:10:2750:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\n\
+        R:busybox\na:0:0:755\nZ:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\n\n";
+
+    fn parse(text: &str) -> Result<InstalledText, IndexError> {
+        InstalledText::parse("db", text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn a_database_is_written_as_it_was_read() {
+        let database = parse(TEXT).unwrap();
+        let mut out = String::new();
+        database.packages()[0].write(&mut out);
+        assert_eq!(out, TEXT);
+        assert_eq!(database.index().packages().next().unwrap().flaw(), None);
+    }
+
+    #[test]
+    fn a_field_in_the_wrong_place_is_named() {
+        let flaw = |lines: &str| parse(&format!("P:a\nV:1\n{lines}")).unwrap_err().flaw;
+        assert_eq!(flaw("M:0:0:755\n"), LineFlaw::Misplaced('M'));
+        assert_eq!(flaw("F:a\na:0:0:755\n"), LineFlaw::Misplaced('a'));
+        assert_eq!(flaw("R:x\n"), LineFlaw::Misplaced('R'));
+        assert_eq!(flaw("F:a\nR:../x\n"), LineFlaw::Value("../x".to_owned()));
+        assert_eq!(flaw("F:a\nR:b/c\n"), LineFlaw::Value("b/c".to_owned()));
+        assert_eq!(flaw("F:/etc\n"), LineFlaw::Value("/etc".to_owned()));
+        assert_eq!(flaw("F:a\nM:0:0\n"), LineFlaw::Value("0:0".to_owned()));
+        assert_eq!(flaw("F:a\nM:0:0:99999\n"), LineFlaw::Value("0:0:99999".to_owned()));
+    }
+
+    #[test]
+    fn the_digest_of_attributes_does_not_depend_on_their_order() {
+        let one = [("user.a", b"1".as_slice()), ("security.capability", b"\x01\x00".as_slice())];
+        let other = [one[1], one[0]];
+        assert_eq!(xattr_digest(one), xattr_digest(other));
+        assert_eq!(xattr_digest([]), None);
+    }
+}

@@ -1,0 +1,355 @@
+//! The table of a tar: what every entry is, where its bytes are, and their digests.
+//!
+//! Made in one pass over an inflated tar that is copied, verbatim, to where it will be read from. After
+//! that nobody reads headers again. What may be in the tar is its kind's own rule: [`Rules`] says for each
+//! entry whether it is taken and under which path.
+//!
+//! Always true of a table: paths are valid and, directories aside, stand once; a hard link's target is an
+//! earlier file; offsets and lengths lie inside the tar.
+//!
+//! Source: design, "The store".
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::tar_read::{Entry, EntryKind, TarError, TarReader};
+use crate::digest::{Sha1, Sha1Hasher, Sha256, Sha256Hasher};
+use crate::path::{PathError, TreePath};
+
+/// How much of a file is hashed at a time.
+const BUFFER: usize = 64 * 1024;
+/// The longest target of a symbolic link: Linux' `PATH_MAX`.
+const MAX_TARGET: usize = 4095;
+/// The most bytes of extended attributes an entry may have: Linux' own limit for one value.
+const MAX_XATTRS: usize = 64 * 1024;
+
+/// What a tar holds, in its order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Table {
+    /// The entries.
+    pub entries: Vec<TableEntry>,
+}
+
+/// An entry of a tar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableEntry {
+    /// Where it belongs.
+    pub path: TreePath,
+    /// What it is.
+    pub kind: TableKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Numeric user.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// The user's name; empty if there is none.
+    pub user: Box<str>,
+    /// The group's name; empty if there is none.
+    pub group: Box<str>,
+    /// Modification time, in seconds since 1970.
+    pub mtime: i64,
+    /// Extended attributes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub xattrs: BTreeMap<Box<str>, Box<[u8]>>,
+}
+
+/// What an entry of a tar is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TableKind {
+    /// A regular file and where its bytes are in the tar.
+    File(Place),
+    /// Another name of an earlier file.
+    HardLink(TreePath),
+    /// A symbolic link and its target.
+    Symlink(Box<str>),
+    /// A directory.
+    Directory,
+    /// A character device, major and minor.
+    CharacterDevice(u32, u32),
+    /// A block device, major and minor.
+    BlockDevice(u32, u32),
+    /// A named pipe.
+    Fifo,
+}
+
+/// Where the bytes of a file are, and what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Where they begin in the tar.
+    pub offset: u64,
+    /// How many they are.
+    pub length: u64,
+    /// Their SHA-256.
+    pub sha256: Sha256,
+    /// Their SHA-1, which apk's databases record.
+    pub sha1: Sha1,
+}
+
+/// What the rules say of an entry.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The path it is taken under.
+    pub path: TreePath,
+    /// The target of a hard link.
+    pub hard_link_target: Option<TreePath>,
+    /// The SHA-1 its file must have, if something states one.
+    pub sha1: Option<Sha1>,
+}
+
+/// What may be in a tar.
+pub trait Rules {
+    /// Judges an entry: taken, skipped (nothing), or an error.
+    fn admit(&self, entry: &Entry) -> Result<Option<Admitted>, TableError>;
+
+    /// Whether every entry must come after an entry for the directory it is in.
+    fn wants_directories_first(&self) -> bool;
+}
+
+/// Why a tar cannot be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// It is no acceptable tar.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// A path leaves the root, or is no path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A path stands twice.
+    #[error("{path} stands twice in the archive")]
+    Twice {
+        /// The path.
+        path: TreePath,
+    },
+    /// An entry comes without its directory.
+    #[error("{path} comes before the directory it is in")]
+    NoDirectory {
+        /// The entry's path.
+        path: TreePath,
+    },
+    /// A hard link points at no earlier file.
+    #[error("the hard link {path} points at {target}, which is no earlier file of the archive")]
+    HardLink {
+        /// The link's path.
+        path: TreePath,
+        /// Where it points.
+        target: String,
+    },
+    /// The target of a symbolic link is no text a link can have.
+    #[error("the symbolic link {path} has a malformed target")]
+    Target {
+        /// The link's path.
+        path: TreePath,
+    },
+    /// A file has no checksum and must have one.
+    #[error("{path} has no checksum (the package is of an obsolete format)")]
+    NoChecksum {
+        /// The file's path.
+        path: String,
+    },
+    /// The checksum of a file is no SHA-1.
+    #[error("{path} has a malformed checksum")]
+    MalformedChecksum {
+        /// The file's path.
+        path: String,
+    },
+    /// The bytes of a file are not what the archive states.
+    #[error("{path} has SHA-1 {got}, the archive states {expected}")]
+    Checksum {
+        /// The file's path.
+        path: TreePath,
+        /// What the archive states.
+        expected: Sha1,
+        /// What the bytes have.
+        got: Sha1,
+    },
+    /// An extended attribute has a meaning to overlay file systems, or cannot be one.
+    #[error("{path} has the extended attribute `{name}`, which is not accepted")]
+    Xattr {
+        /// The file's path.
+        path: TreePath,
+        /// The attribute's name.
+        name: String,
+    },
+    /// The copy could not be written.
+    #[error("cannot write the inflated archive: {0}")]
+    Write(#[source] io::Error),
+}
+
+/// Reads an inflated tar to its last byte, copying it to `copy`, and returns its table.
+pub fn read_table(tar: impl Read, copy: impl Write, rules: &impl Rules) -> Result<Table, TableError> {
+    let mut reader = TarReader::new(Tee { input: tar, copy, write_error: None });
+    let mut builder = Builder { entries: Vec::new(), seen: HashMap::new() };
+    let result = builder.read_all(&mut reader, rules);
+    let mut tee = reader.into_inner();
+    if let Some(error) = tee.write_error.take() {
+        return Err(TableError::Write(error));
+    }
+    result?;
+    tee.copy.flush().map_err(TableError::Write)?;
+    Ok(Table { entries: builder.entries })
+}
+
+/// Copies what is read.
+struct Tee<R, W> {
+    input: R,
+    copy: W,
+    /// A failure to write, kept apart so that it is not mistaken for one to read.
+    write_error: Option<io::Error>,
+}
+
+impl<R: Read, W: Write> Read for Tee<R, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        if let Err(error) = self.copy.write_all(buffer.get(..count).unwrap_or_default()) {
+            self.write_error = Some(error);
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(count)
+    }
+}
+
+struct Builder {
+    entries: Vec<TableEntry>,
+    /// Where each path stands in `entries`.
+    seen: HashMap<TreePath, usize>,
+}
+
+impl Builder {
+    fn read_all<R: Read>(&mut self, reader: &mut TarReader<R>, rules: &impl Rules) -> Result<(), TableError> {
+        let mut buffer = vec![0; BUFFER];
+        while let Some(entry) = reader.next_entry()? {
+            let Some(admitted) = rules.admit(&entry)? else { continue };
+            let path = admitted.path;
+            if rules.wants_directories_first() {
+                self.check_directory(&path)?;
+            }
+            let kind = match entry.kind {
+                EntryKind::File => {
+                    TableKind::File(read_file(reader, &entry, &path, admitted.sha1, &mut buffer)?)
+                }
+                EntryKind::HardLink => {
+                    TableKind::HardLink(self.hard_link(&path, &entry, admitted.hard_link_target)?)
+                }
+                EntryKind::Symlink => TableKind::Symlink(symlink_target(&path, &entry.target)?),
+                EntryKind::Directory => TableKind::Directory,
+                EntryKind::CharacterDevice => TableKind::CharacterDevice(entry.device.0, entry.device.1),
+                EntryKind::BlockDevice => TableKind::BlockDevice(entry.device.0, entry.device.1),
+                EntryKind::Fifo => TableKind::Fifo,
+            };
+            self.push(path, kind, entry)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, path: TreePath, kind: TableKind, entry: Entry) -> Result<(), TableError> {
+        let is_directory = kind == TableKind::Directory;
+        if let Some(before) = self.seen.insert(path.clone(), self.entries.len()) {
+            let both_directories =
+                is_directory && self.entries.get(before).is_some_and(|e| e.kind == TableKind::Directory);
+            if !both_directories {
+                return Err(TableError::Twice { path });
+            }
+        }
+        let xattrs = checked_xattrs(&path, entry.xattrs)?;
+        self.entries.push(TableEntry {
+            path,
+            kind,
+            mode: entry.mode & 0o7777,
+            uid: entry.uid,
+            gid: entry.gid,
+            user: entry.user.into(),
+            group: entry.group.into(),
+            mtime: entry.mtime,
+            xattrs,
+        });
+        Ok(())
+    }
+
+    fn check_directory(&self, path: &TreePath) -> Result<(), TableError> {
+        let Some(parent) = path.parent().filter(|parent| !parent.is_root()) else { return Ok(()) };
+        let is_there = self
+            .seen
+            .get(&parent)
+            .and_then(|at| self.entries.get(*at))
+            .is_some_and(|entry| entry.kind == TableKind::Directory);
+        if is_there { Ok(()) } else { Err(TableError::NoDirectory { path: path.clone() }) }
+    }
+
+    fn hard_link(
+        &self,
+        path: &TreePath,
+        entry: &Entry,
+        target: Option<TreePath>,
+    ) -> Result<TreePath, TableError> {
+        target
+            .filter(|target| {
+                let earlier = self.seen.get(target).and_then(|at| self.entries.get(*at));
+                earlier.is_some_and(|earlier| {
+                    matches!(earlier.kind, TableKind::File(_) | TableKind::HardLink(_))
+                })
+            })
+            .ok_or_else(|| TableError::HardLink {
+                path: path.clone(),
+                target: String::from_utf8_lossy(&entry.target).escape_debug().to_string(),
+            })
+    }
+}
+
+fn read_file<R: Read>(
+    reader: &mut TarReader<R>,
+    entry: &Entry,
+    path: &TreePath,
+    stated: Option<Sha1>,
+    buffer: &mut [u8],
+) -> Result<Place, TableError> {
+    let (mut sha1, mut sha256) = (Sha1Hasher::default(), Sha256Hasher::default());
+    loop {
+        let count = reader.read_data(buffer)?;
+        if count == 0 {
+            break;
+        }
+        let part = buffer.get(..count).unwrap_or_default();
+        sha1.update(part);
+        sha256.update(part);
+    }
+    let place =
+        Place { offset: entry.offset, length: entry.size, sha256: sha256.finish(), sha1: sha1.finish() };
+    match stated {
+        Some(expected) if expected != place.sha1 => {
+            Err(TableError::Checksum { path: path.clone(), expected, got: place.sha1 })
+        }
+        _ => Ok(place),
+    }
+}
+
+fn symlink_target(path: &TreePath, target: &[u8]) -> Result<Box<str>, TableError> {
+    match std::str::from_utf8(target) {
+        Ok(text) if !text.is_empty() && text.len() <= MAX_TARGET && !text.chars().any(char::is_control) => {
+            Ok(text.into())
+        }
+        _ => Err(TableError::Target { path: path.clone() }),
+    }
+}
+
+fn checked_xattrs(
+    path: &TreePath,
+    xattrs: BTreeMap<String, Vec<u8>>,
+) -> Result<BTreeMap<Box<str>, Box<[u8]>>, TableError> {
+    let mut room = MAX_XATTRS;
+    let mut checked = BTreeMap::new();
+    for (name, value) in xattrs {
+        let refused = || TableError::Xattr { path: path.clone(), name: name.escape_debug().to_string() };
+        let is_overlay = name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+        let is_name = name.contains('.') && name.len() <= 255 && !name.chars().any(char::is_control);
+        if is_overlay || !is_name {
+            return Err(refused());
+        }
+        room = room.checked_sub(name.len() + value.len()).ok_or_else(refused)?;
+        checked.insert(name.into_boxed_str(), value.into_boxed_slice());
+    }
+    Ok(checked)
+}

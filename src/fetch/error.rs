@@ -1,0 +1,273 @@
+//! What can go wrong with fetching.
+
+use super::source::SourceError;
+use crate::apk::index::Flaw;
+use crate::apk::index_file::IndexFileError;
+use crate::arch::Arch;
+use crate::kind::{Explain, Kind};
+use crate::profile::release::Branch;
+use crate::root::FileError;
+use crate::store::StoreError;
+
+/// Why something could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// A place has an address that cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A file of a mirror could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What a mirror has is refused.
+    #[error("{error}\n  read from {location}")]
+    Refused {
+        /// Where it was read.
+        location: String,
+        /// Why it is refused.
+        error: StoreError,
+    },
+    /// A repository has no index.
+    #[error("the repository {repository} has no index for {arch}\n  looked at {}", .looked_at.join("\n  looked at "))]
+    NoIndex {
+        /// The repository.
+        repository: String,
+        /// The architecture.
+        arch: Arch,
+        /// Where the index would be.
+        looked_at: Vec<String>,
+    },
+    /// The index of a repository is refused.
+    #[error("the index of {repository} cannot be trusted: {error}\n  read from {location}")]
+    Index {
+        /// The repository.
+        repository: String,
+        /// Where it was read.
+        location: String,
+        /// Why it is refused.
+        error: IndexFileError,
+    },
+    /// The index is of another branch than the directory it lies in.
+    #[error(
+        "the index of {repository} is not of {branch}: it describes itself as `{description}`\n  read from {location}"
+    )]
+    WrongBranch {
+        /// The repository.
+        repository: String,
+        /// Where it was read.
+        location: String,
+        /// The branch it should be of.
+        branch: Branch,
+        /// What it says.
+        description: String,
+    },
+    /// A package is listed and cannot be fetched as it is listed.
+    #[error("{package}, as {repository} lists it, cannot be fetched: {flaw}")]
+    Unfetchable {
+        /// The package, as `name-version`.
+        package: String,
+        /// The repository that lists it.
+        repository: String,
+        /// What is wrong with its entry.
+        flaw: Flaw,
+    },
+    /// A package's name, version or architecture cannot be part of a path.
+    #[error("{repository} lists a package that no file can be named after: {package:?} for {arch:?}")]
+    Unnameable {
+        /// The package, as `name-version`.
+        package: String,
+        /// Its architecture.
+        arch: String,
+        /// The repository that lists it.
+        repository: String,
+    },
+    /// A package is listed and not there.
+    #[error("{package} is in the index of {repository}, but its file is not there\n  looked at {}", .looked_at.join("\n  looked at "))]
+    NoPackage {
+        /// The package, as `name-version`.
+        package: String,
+        /// The repository that lists it.
+        repository: String,
+        /// Where the file would be.
+        looked_at: Vec<String>,
+    },
+    /// No mirror has the release.
+    #[error("there is no release {release} of alpine-minirootfs for {arch}\n  looked at {}", .looked_at.join("\n  looked at "))]
+    NoRelease {
+        /// The release.
+        release: String,
+        /// The architecture.
+        arch: Arch,
+        /// Where it was looked for.
+        looked_at: Vec<String>,
+    },
+    /// A list of releases is malformed.
+    #[error("{location} is malformed: {flaw}")]
+    ReleaseList {
+        /// The list.
+        location: String,
+        /// What is wrong with it.
+        flaw: ReleaseListFlaw,
+    },
+    /// A file that states a digest is malformed.
+    #[error("{location} is malformed: it does not state the {algorithm} of {file} as sha256sum writes it")]
+    Sidecar {
+        /// The file.
+        location: String,
+        /// `SHA-256` or `SHA-512`.
+        algorithm: &'static str,
+        /// What it should state the digest of.
+        file: String,
+    },
+    /// Two files state different digests.
+    #[error("what {file} must be is stated differently:\n  {one}\n  {other}")]
+    Disagreement {
+        /// The file it is about.
+        file: String,
+        /// One statement.
+        one: Box<Statement>,
+        /// The other.
+        other: Box<Statement>,
+    },
+    /// A file is not what was stated.
+    #[error("{file} is not what it must be: its {} is {got}\n  {stated}", .stated.algorithm)]
+    NotAsStated {
+        /// The file.
+        file: String,
+        /// What was stated.
+        stated: Box<Statement>,
+        /// What it is.
+        got: String,
+    },
+    /// Nothing states what the base must be.
+    #[error("nothing states the digest of {file}, so it cannot be trusted")]
+    NothingStated {
+        /// The file.
+        file: String,
+    },
+    /// The base is not there.
+    #[error("the base is not there\n  looked at {location}")]
+    NoBase {
+        /// Where it would be.
+        location: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Somebody's word on what a file must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Who says it: a file, or a key of the profile.
+    pub by: String,
+    /// `SHA-256`, `SHA-512` or `size`.
+    pub algorithm: &'static str,
+    /// The digest, in hexadecimal, or the size in bytes.
+    pub value: String,
+}
+
+impl std::fmt::Display for Statement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} states {} {}", self.by, self.algorithm, self.value)
+    }
+}
+
+/// What is wrong with a list of releases.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseListFlaw {
+    /// A line is none that such a list has.
+    #[error("line {line} is not of the form `  key: value`")]
+    Form {
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// A key stands twice in one release.
+    #[error("line {line} states `{key}` a second time")]
+    Twice {
+        /// The line, counted from 1.
+        line: usize,
+        /// The key.
+        key: String,
+    },
+    /// A release has a value that is none.
+    #[error("the release of flavor alpine-minirootfs has no usable `{key}`")]
+    Value {
+        /// The key.
+        key: &'static str,
+    },
+    /// It is not UTF-8.
+    #[error("it is not UTF-8")]
+    NotUtf8,
+    /// The list is of another branch than the directory it lies in.
+    #[error("it is of {branch}, not of {expected}")]
+    Branch {
+        /// What it says.
+        branch: Branch,
+        /// What it should be of.
+        expected: Branch,
+    },
+}
+
+impl Explain for FetchError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Source(error) => error.kind(),
+            Self::File(error) => error.kind(),
+            Self::Store(error) | Self::Refused { error, .. } => error.kind(),
+            Self::NoIndex { .. } | Self::NoPackage { .. } | Self::NoRelease { .. } | Self::NoBase { .. } => {
+                Kind::Missing
+            }
+            Self::Index { error, .. } => error.kind(),
+            Self::WrongBranch { .. }
+            | Self::Unfetchable { .. }
+            | Self::Unnameable { .. }
+            | Self::ReleaseList { .. }
+            | Self::Sidecar { .. }
+            | Self::Disagreement { .. }
+            | Self::NotAsStated { .. }
+            | Self::NothingStated { .. } => Kind::Integrity,
+            Self::Interrupted => Kind::Interrupted,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::Store(error) | Self::Refused { error, .. } => error.hint(),
+            Self::NoIndex { .. } => Some(
+                "a repository is a directory with ARCH/APKINDEX.tar.gz in it: look at the mirror, the release and the architecture"
+                    .to_owned(),
+            ),
+            Self::NoPackage { .. } => Some(
+                "the mirror is partial or half updated: add another --mirror, or complete this one".to_owned(),
+            ),
+            Self::NoRelease { .. } => Some(
+                "look at the mirror's directory releases/ARCH, or name an exact release, as \"3.22.1\"".to_owned(),
+            ),
+            Self::Index { error, .. } => error.hint(),
+            Self::WrongBranch { .. } => {
+                Some("the mirror has the index of another branch in this directory: use another mirror".to_owned())
+            }
+            Self::NothingStated { .. } => {
+                Some("give its digest: base-sha256 = \"...\" under [alpine]".to_owned())
+            }
+            Self::Sidecar { .. } | Self::ReleaseList { .. } | Self::Disagreement { .. } | Self::NotAsStated { .. } => {
+                Some("one of the files is damaged, or the mirror is half updated: use another mirror".to_owned())
+            }
+            Self::Unfetchable { .. } | Self::Unnameable { .. } | Self::NoBase { .. } | Self::Interrupted => None,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+}

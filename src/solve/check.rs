@@ -1,0 +1,325 @@
+//! The independent checker: whether a solution holds, whoever found it and however.
+//!
+//! It shares no data structure and no decision with the solver: it reads the indexes again, builds the tree
+//! the solution describes, and looks. A solution that fails is a mistake of the solver and never leaves it.
+//!
+//! What it checks: every package exists, may be installed and may come from where it comes; the world and
+//! every dependency is met, no conflict is violated, no two packages hold one name; each package is needed;
+//! what comes by itself is there unless something stands against it; the steps lead from what is installed
+//! to the tree.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::solution::{Action, Solution, Source};
+use super::{Installed, Repository, Request};
+use crate::apk::dependency::{Dependency, Provide, Tag};
+use crate::apk::index::{Flaw, Package, PackageNumber};
+
+/// Why a solution does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// It names a package that no index has.
+    #[error("{0:?} is no package")]
+    NoPackage(Source),
+    /// Something is wrong with a package.
+    #[error("{package} cannot be installed: {flaw}")]
+    Flawed {
+        /// The package.
+        package: String,
+        /// What is wrong.
+        flaw: Flaw,
+    },
+    /// A package is for another architecture.
+    #[error("{package} is for {arch}")]
+    ForeignArch {
+        /// The package.
+        package: String,
+        /// Its architecture.
+        arch: String,
+    },
+    /// A package is pinned to a tag the world does not name.
+    #[error("{package} comes from {tag}, which the world does not ask for")]
+    Tag {
+        /// The package.
+        package: String,
+        /// The tag.
+        tag: Tag,
+    },
+    /// A dependency is not met, or a conflict violated.
+    #[error("{dependency} of {by} does not hold")]
+    Dependency {
+        /// The package that states it, or the world.
+        by: String,
+        /// The dependency.
+        dependency: Dependency,
+    },
+    /// Two packages hold a name only one can hold.
+    #[error("{first} and {second} both hold {name}")]
+    Name {
+        /// The one.
+        first: String,
+        /// The other.
+        second: String,
+        /// The name.
+        name: String,
+    },
+    /// Nothing needs a package.
+    #[error("nothing needs {0}")]
+    Unneeded(String),
+    /// A package should have come by itself.
+    #[error("all {0} waits for is there, but it is not")]
+    LeftOut(String),
+    /// The steps do not lead to the packages.
+    #[error("the steps do not lead to {0}")]
+    Steps(String),
+}
+
+/// Checks a solution of `request` over the same repositories and base.
+///
+/// # Errors
+///
+/// The first [`Violation`] found.
+pub fn check(
+    repositories: &[Repository<'_>],
+    installed: Option<&Installed<'_>>,
+    request: &Request,
+    solution: &Solution,
+) -> Result<(), Violation> {
+    let mut packages = Vec::with_capacity(solution.packages.len());
+    for chosen in &solution.packages {
+        let package = chosen.source.package(repositories, installed);
+        let package = package.ok_or(Violation::NoPackage(chosen.source))?;
+        if let Source::Repository(..) = chosen.source {
+            installable(package, request)?;
+        }
+        if let Some(tag) = &chosen.tag {
+            if !request.world.iter().any(|dependency| dependency.tag.as_ref() == Some(tag)) {
+                return Err(Violation::Tag { package: package.to_string(), tag: tag.clone() });
+            }
+        }
+        packages.push(package);
+    }
+    let tree = Tree::new(packages);
+    tree.names_are_held_once()?;
+    tree.needs_are_met(&request.world)?;
+    tree.packages_are_needed(&request.world)?;
+    let untagged = repositories.iter().filter(|repository| repository.tag.is_none());
+    for package in untagged.flat_map(|repository| repository.index.packages()) {
+        if installable(package, request).is_ok() && tree.should_have(package, &request.world) {
+            return Err(Violation::LeftOut(package.to_string()));
+        }
+    }
+    steps_lead_to(repositories, installed, solution)
+}
+
+fn installable(package: Package<'_>, request: &Request) -> Result<(), Violation> {
+    if let Some(flaw) = package.flaw() {
+        return Err(Violation::Flawed { package: package.to_string(), flaw });
+    }
+    let arch = package.arch();
+    if !arch.is_empty() && arch != "noarch" && arch != request.arch.as_str() {
+        return Err(Violation::ForeignArch { package: package.to_string(), arch: arch.to_owned() });
+    }
+    Ok(())
+}
+
+/// The packages of the resulting tree and the names they hold.
+struct Tree<'a> {
+    packages: Vec<Package<'a>>,
+    names: HashMap<&'a str, Vec<Holding<'a>>>,
+}
+
+/// That the package with a number holds a name.
+#[derive(Clone, Copy)]
+struct Holding<'a> {
+    package: usize,
+    version: Option<&'a str>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(packages: Vec<Package<'a>>) -> Self {
+        let mut names: HashMap<&str, Vec<Holding<'a>>> = HashMap::new();
+        for (number, package) in packages.iter().enumerate() {
+            for (name, version) in held_by(*package) {
+                names.entry(name).or_default().push(Holding { package: number, version });
+            }
+        }
+        Self { packages, names }
+    }
+
+    fn text(&self, number: usize) -> String {
+        self.packages.get(number).map(Package::to_string).unwrap_or_default()
+    }
+
+    /// The packages that satisfy a dependency, or violate it if it is a conflict.
+    fn matching<'t>(&'t self, dependency: &'t Dependency) -> impl Iterator<Item = usize> + 't {
+        let holdings = self.names.get(&*dependency.name).map(Vec::as_slice).unwrap_or_default();
+        let accepted = holdings.iter().filter(|holding| {
+            let identity = self.packages.get(holding.package).and_then(|package| package.identity());
+            dependency.constraint.accepts(holding.version, identity)
+        });
+        accepted.map(|holding| holding.package)
+    }
+
+    fn holds(&self, dependency: &Dependency, by: Option<usize>) -> bool {
+        let mut matching = self.matching(dependency);
+        if dependency.conflict {
+            matching.all(|package| Some(package) == by)
+        } else {
+            matching.next().is_some()
+        }
+    }
+
+    fn names_are_held_once(&self) -> Result<(), Violation> {
+        let sorted: BTreeMap<_, _> = self.names.iter().collect();
+        for (name, holdings) in sorted {
+            let Some((first, others)) = holdings.split_first() else { continue };
+            let versioned = holdings.iter().any(|holding| holding.version.is_some());
+            if let Some(second) = others.iter().find(|other| versioned && other.package != first.package) {
+                return Err(Violation::Name {
+                    first: self.text(first.package),
+                    second: self.text(second.package),
+                    name: (*name).to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn needs_are_met(&self, world: &[Dependency]) -> Result<(), Violation> {
+        let violated = |by: String, dependency: &Dependency| {
+            Err(Violation::Dependency { by, dependency: dependency.clone() })
+        };
+        if let Some(dependency) = world.iter().find(|dependency| !self.holds(dependency, None)) {
+            return violated("the world".to_owned(), dependency);
+        }
+        for (number, package) in self.packages.iter().enumerate() {
+            let depends = dependencies(*package);
+            if let Some(dependency) = depends.iter().find(|dependency| !self.holds(dependency, Some(number)))
+            {
+                return violated(package.to_string(), dependency);
+            }
+        }
+        Ok(())
+    }
+
+    fn packages_are_needed(&self, world: &[Dependency]) -> Result<(), Violation> {
+        let mut needed = vec![false; self.packages.len()];
+        let mut ahead: VecDeque<usize> = VecDeque::new();
+        let wanted = world.iter().filter(|dependency| !dependency.conflict);
+        ahead.extend(wanted.flat_map(|dependency| self.matching(dependency)));
+        let waiting: Vec<(usize, Vec<Dependency>)> = self
+            .packages
+            .iter()
+            .enumerate()
+            .map(|(number, package)| (number, package.parse_install_if()))
+            .filter(|(_, conditions)| !conditions.is_empty())
+            .collect();
+        loop {
+            while let Some(number) = ahead.pop_front() {
+                let Some(seen) = needed.get_mut(number).filter(|seen| !**seen) else { continue };
+                *seen = true;
+                let depends = self.packages.get(number).map(|p| dependencies(*p)).unwrap_or_default();
+                for dependency in depends.iter().filter(|dependency| !dependency.conflict) {
+                    ahead.extend(self.matching(dependency));
+                }
+            }
+            let is_needed = |number: usize| needed.get(number).copied().unwrap_or_default();
+            let comes = waiting.iter().find(|(number, conditions)| {
+                !is_needed(*number)
+                    && conditions.iter().all(|condition| {
+                        if condition.conflict {
+                            self.holds(condition, None)
+                        } else {
+                            self.matching(condition).any(is_needed)
+                        }
+                    })
+            });
+            let Some((number, _)) = comes else { break };
+            ahead.push_back(*number);
+        }
+        match needed.iter().position(|needed| !needed) {
+            Some(number) => Err(Violation::Unneeded(self.text(number))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a package that is not in the tree should have come by itself: all it waits for is there, its
+    /// dependencies are too, and nothing stands against it.
+    fn should_have(&self, package: Package<'_>, world: &[Dependency]) -> bool {
+        let mut stated = package.install_if().filter(|text| !text.starts_with('!')).peekable();
+        if stated.peek().is_none() || !stated.all(|text| self.names.contains_key(Dependency::name_in(text))) {
+            return false;
+        }
+        let conditions = package.parse_install_if();
+        if conditions.is_empty() || !conditions.iter().all(|condition| self.holds(condition, None)) {
+            return false;
+        }
+        let held: Vec<(&str, Option<&str>)> = held_by(package).collect();
+        let clashes = held.iter().any(|(name, version)| {
+            let holdings = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
+            holdings.iter().any(|holding| version.is_some() || holding.version.is_some())
+        });
+        let of_packages = self.packages.iter().flat_map(|package| dependencies(*package));
+        let excluded = world.iter().cloned().chain(of_packages).any(|dependency| {
+            dependency.conflict
+                && held.iter().any(|(name, version)| {
+                    *name == &*dependency.name && dependency.constraint.accepts(*version, package.identity())
+                })
+        });
+        let depends = dependencies(package);
+        !clashes && !excluded && depends.iter().all(|dependency| self.holds(dependency, None))
+    }
+}
+
+fn held_by(package: Package<'_>) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let own = (package.name(), Some(package.version()));
+    std::iter::once(own).chain(package.provides().filter_map(Provide::split))
+}
+
+/// What a package depends on; of an installed package with a malformed entry, what can be read.
+fn dependencies(package: Package<'_>) -> Vec<Dependency> {
+    package.depends().filter_map(|text| Dependency::of_index(text).ok()).collect()
+}
+
+fn steps_lead_to(
+    repositories: &[Repository<'_>],
+    installed: Option<&Installed<'_>>,
+    solution: &Solution,
+) -> Result<(), Violation> {
+    let text = |source: Source| {
+        source.package(repositories, installed).map_or_else(String::new, |package| package.to_string())
+    };
+    let tag_of = |number: PackageNumber| {
+        installed.and_then(|installed| installed.tags.get(number.0 as usize).cloned().flatten())
+    };
+    let mut tree: BTreeMap<Source, Option<Tag>> = BTreeMap::new();
+    for number in (0..).map(PackageNumber).take(installed.map_or(0, |installed| installed.index.len())) {
+        tree.insert(Source::Installed(number), tag_of(number));
+    }
+    for step in &solution.steps {
+        let went = match step.action {
+            Action::Install => None,
+            Action::Upgrade { old } | Action::Downgrade { old } | Action::Replace { old } => {
+                Some(Source::Installed(old))
+            }
+            Action::Repin | Action::Purge => Some(step.source),
+        };
+        if went.is_some_and(|went| tree.remove(&went).is_none()) {
+            return Err(Violation::Steps(text(step.source)));
+        }
+        if step.action != Action::Purge {
+            tree.insert(step.source, step.tag.clone());
+        }
+    }
+    for chosen in &solution.packages {
+        if tree.remove(&chosen.source).as_ref() != Some(&chosen.tag) {
+            return Err(Violation::Steps(text(chosen.source)));
+        }
+    }
+    match tree.keys().next() {
+        Some(left) => Err(Violation::Steps(text(*left))),
+        None => Ok(()),
+    }
+}

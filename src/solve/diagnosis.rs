@@ -1,0 +1,265 @@
+//! What is wrong with an attempt: every need of a chosen package, or of the world, that is not met.
+//!
+//! An attempt in which nothing is wrong is a solution; there is no other definition of one.
+
+use super::Repository;
+use super::graph::{Graph, Need, Obstacle, PackageId};
+use super::reach::{Reach, Reason};
+use super::refusal::{Against, Cause, Culprit, Offer, WORLD, library};
+use super::state::State;
+use crate::apk::dependency::Dependency;
+use crate::apk::version;
+use crate::arch::Arch;
+use crate::kind;
+
+/// All needs that are not met, nearest to the world first.
+pub(super) fn diagnose(
+    graph: &Graph<'_>,
+    state: &State,
+    reach: &Reach,
+    repositories: &[Repository<'_>],
+    arch: Arch,
+) -> Vec<Culprit> {
+    let diagnosis = Diagnosis { graph, state, reach, repositories, arch };
+    let mut culprits = Vec::new();
+    for need in &graph.world {
+        culprits.extend(diagnosis.of_need(None, need));
+    }
+    for package in &reach.packages {
+        culprits.extend(diagnosis.of_package(*package));
+        for need in &graph.packages[*package].depends {
+            culprits.extend(diagnosis.of_need(Some(*package), need));
+        }
+    }
+    culprits
+}
+
+struct Diagnosis<'d> {
+    graph: &'d Graph<'d>,
+    state: &'d State,
+    reach: &'d Reach,
+    repositories: &'d [Repository<'d>],
+    arch: Arch,
+}
+
+impl Diagnosis<'_> {
+    /// What is wrong with a need of a package, or of the world.
+    fn of_need(&self, by: Option<PackageId>, need: &Need) -> Option<Culprit> {
+        let cause = if need.dependency.conflict {
+            let present = self.state.chosen_for(self.graph, need, by)?;
+            Cause::Present { package: self.text(present), wanted: self.wanted(present, by) }
+        } else {
+            if self.state.chosen_for(self.graph, need, None).is_some() {
+                return None;
+            }
+            self.why_not_met(need)
+        };
+        Some(self.culprit(by, &need.dependency, cause))
+    }
+
+    /// What is wrong with a chosen package itself.
+    fn of_package(&self, package: PackageId) -> Option<Culprit> {
+        let (by, need) = match self.reach.reason(package)? {
+            Reason::World(need) => (None, need.clone()),
+            Reason::Package(by, need) => (Some(*by), need.clone()),
+            Reason::With(by) => (Some(*by), Dependency::on(self.graph.packages[package].package.name())),
+        };
+        let cause = self.obstacle(package).or_else(|| self.only_under_tag(package)).or_else(|| {
+            let against = self.name_clashes(package);
+            (!against.is_empty()).then(|| Cause::Excluded { package: self.text(package), against })
+        })?;
+        Some(self.culprit(by, &need, cause))
+    }
+
+    fn why_not_met(&self, need: &Need) -> Cause {
+        let providers = &self.graph.names[need.name].providers;
+        if providers.is_empty() {
+            return self.unknown(&need.dependency.name);
+        }
+        let mut fitting = Vec::new();
+        for provider in providers {
+            if self.graph.fits(provider.package, need) && !fitting.contains(&provider.package) {
+                fitting.push(provider.package);
+            }
+        }
+        let Some(best) = fitting.iter().copied().min_by_key(|p| self.state.packages[*p].objections) else {
+            return Cause::NoSuchVersion { offers: self.offers(need) };
+        };
+        if self.state.names[need.name].undecidable {
+            return Cause::MustChoose { candidates: self.package_names(&fitting) };
+        }
+        self.obstacle(best).unwrap_or_else(|| Cause::Excluded {
+            package: self.text(best),
+            against: self.against(best, need),
+        })
+    }
+
+    fn unknown(&self, name: &str) -> Cause {
+        let universe = self.graph.universe;
+        let similar = library(name).map(|library| self.versions_of_library(library)).unwrap_or_default();
+        let known = universe.names.iter().filter(|(key, _)| !universe.providers(*key).is_empty());
+        let near = kind::nearest(name, known.map(|(_, spelling)| *spelling));
+        Cause::Unknown { near: near.into_iter().map(str::to_owned).collect(), similar }
+    }
+
+    /// Who provides a library under other sonames, the newest package of each.
+    fn versions_of_library(&self, wanted: &str) -> Vec<Offer> {
+        let universe = self.graph.universe;
+        let mut offers = Vec::new();
+        for (key, spelling) in universe.names.iter().filter(|(_, spelling)| library(spelling) == Some(wanted))
+        {
+            let packages = universe.providers(key).iter().map(|p| universe.candidates[p.candidate].package);
+            if let Some(newest) = packages.max_by(|a, b| version::compare(a.version(), b.version())) {
+                offers.push(Offer { package: newest.to_string(), provides: Some((*spelling).to_owned()) });
+            }
+        }
+        offers.sort_by(|a, b| a.provides.cmp(&b.provides));
+        offers
+    }
+
+    fn offers(&self, need: &Need) -> Vec<Offer> {
+        let mut offers = Vec::new();
+        for provider in &self.graph.names[need.name].providers {
+            let node = &self.graph.packages[provider.package];
+            let provides = (node.name != need.name).then(|| match provider.version {
+                Some(version) => format!("{}={version}", need.dependency.name),
+                None => need.dependency.name.to_string(),
+            });
+            let offer = Offer { package: node.package.to_string(), provides };
+            if !offers.contains(&offer) {
+                offers.push(offer);
+            }
+        }
+        offers
+    }
+
+    fn obstacle(&self, package: PackageId) -> Option<Cause> {
+        let node = &self.graph.packages[package];
+        Some(match node.obstacle.as_ref()? {
+            Obstacle::Flaw(flaw) => Cause::Flawed { package: self.text(package), flaw: flaw.clone() },
+            Obstacle::ForeignArch => Cause::ForeignArch {
+                package: self.text(package),
+                arch: node.package.arch().to_owned(),
+                expected: self.arch,
+            },
+        })
+    }
+
+    fn only_under_tag(&self, package: PackageId) -> Option<Cause> {
+        let node = &self.graph.packages[package];
+        if node.installed.is_some() || self.state.is_allowed(self.graph, package) {
+            return None;
+        }
+        let copies = &self.graph.universe.candidates[node.candidate].copies;
+        let (copy, tag) = copies.iter().find_map(|copy| Some((copy, copy.tag?)))?;
+        let repository = self.repositories.get(copy.repository.0 as usize)?;
+        Some(Cause::OnlyUnderTag {
+            package: self.text(package),
+            tag: tag.clone(),
+            repository: repository.name.clone(),
+        })
+    }
+
+    /// Everything that stands against a package that would satisfy `need`.
+    fn against(&self, package: PackageId, need: &Need) -> Vec<Against> {
+        let mut against = self.name_clashes(package);
+        let node = &self.graph.packages[package];
+        for (by, other) in self.needs_in_force() {
+            let about = node.provides.iter().any(|(name, _)| *name == other.name);
+            let unmet = about && self.graph.fits(package, other) == other.dependency.conflict;
+            if unmet && by != Some(package) {
+                against.push(self.rule(by, &other.dependency));
+            }
+        }
+        for own in node.depends.iter().filter(|own| own.dependency.conflict) {
+            if self.state.chosen_for(self.graph, own, Some(package)).is_some() {
+                against.push(self.rule(Some(package), &own.dependency));
+            }
+        }
+        if against.is_empty() {
+            // Greedy as apk is, it may have decided otherwise before the need was known.
+            against.extend(self.state.holder(need.name).map(|holder| Against::Name {
+                holder: self.text(holder),
+                name: need.dependency.name.to_string(),
+            }));
+        }
+        against
+    }
+
+    /// Who needs a package, besides the one that excludes it.
+    fn wanted(&self, package: PackageId, but: Option<PackageId>) -> Vec<Against> {
+        let needs = self.needs_in_force().filter(|(by, need)| {
+            (by.is_none() || *by != but)
+                && *by != Some(package)
+                && !need.dependency.conflict
+                && self.state.chosen_for(self.graph, need, None) == Some(package)
+        });
+        needs.map(|(by, need)| self.rule(by, &need.dependency)).collect()
+    }
+
+    /// The needs of the world and of every chosen package.
+    fn needs_in_force(&self) -> impl Iterator<Item = (Option<PackageId>, &Need)> {
+        let of_packages = self.reach.packages.iter().flat_map(|package| {
+            self.graph.packages[*package].depends.iter().map(|need| (Some(*package), need))
+        });
+        self.graph.world.iter().map(|need| (None, need)).chain(of_packages)
+    }
+
+    /// The chosen packages that hold a name this one cannot hold beside them.
+    fn name_clashes(&self, package: PackageId) -> Vec<Against> {
+        let graph = self.graph;
+        let mut clashes = Vec::new();
+        for (name, _) in &graph.packages[package].provides {
+            for other in graph.names[*name].providers.iter().map(|provider| provider.package) {
+                if other == package
+                    || !self.state.packages[other].chosen
+                    || !graph.clash_on(*name, package, other)
+                {
+                    continue;
+                }
+                let clash =
+                    Against::Name { holder: self.text(other), name: graph.names[*name].spelling.to_owned() };
+                if !clashes.contains(&clash) {
+                    clashes.push(clash);
+                }
+            }
+        }
+        clashes
+    }
+
+    fn rule(&self, by: Option<PackageId>, rule: &Dependency) -> Against {
+        let by = by.map_or_else(|| WORLD.to_owned(), |package| self.text(package));
+        Against::Rule { by, rule: rule.clone() }
+    }
+
+    fn package_names(&self, packages: &[PackageId]) -> Vec<String> {
+        let mut names: Vec<String> =
+            packages.iter().map(|package| self.graph.packages[*package].package.name().to_owned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn text(&self, package: PackageId) -> String {
+        self.graph.packages[package].package.to_string()
+    }
+
+    /// The culprit with the way from the world to it.
+    fn culprit(&self, by: Option<PackageId>, need: &Dependency, cause: Cause) -> Culprit {
+        let mut chain = Vec::new();
+        let mut asked = need.clone();
+        let mut at = by;
+        while let Some(package) = at {
+            chain.push(self.text(package));
+            at = match self.reach.reason(package) {
+                Some(Reason::Package(by, _) | Reason::With(by)) => Some(*by),
+                Some(Reason::World(need)) => {
+                    asked = need.clone();
+                    None
+                }
+                None => None,
+            };
+        }
+        Culprit { asked, chain, need: need.clone(), cause }
+    }
+}

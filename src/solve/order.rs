@@ -1,0 +1,173 @@
+//! The order of the steps.
+//!
+//! Depth first over the sorted world, dependencies in the order they are stated, a package after them; a
+//! package that comes by itself right after the one that completed what it waits for; cycles are cut where
+//! they are entered again. Installed packages that stay are walked through too.
+//!
+//! Source: spec apk v2, "Solver", Order.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::graph::{Graph, PackageId, compare_names};
+use super::names::Resident;
+use super::purge::Purger;
+use super::solution::{Action, Chosen, Solution, Source, Step};
+use super::state::State;
+use super::table::Table;
+use super::tags::TagSet;
+use crate::apk::dependency::Tag;
+use crate::apk::version;
+
+/// Arranges what was decided into steps.
+pub(super) fn arrange(graph: &Graph<'_>, state: &State) -> Solution {
+    let residents = residents(graph);
+    let mut arranger = Arranger {
+        graph,
+        state,
+        purger: Purger::new(graph, state),
+        residents,
+        walked: graph.packages.map(|_| Walked::No),
+        steps: Vec::new(),
+    };
+    arranger.purger.purge_what_nothing_holds(&mut arranger.steps);
+    for need in graph.world.iter().filter(|need| !need.dependency.conflict) {
+        if let Some(package) = state.chosen_for(graph, need, None) {
+            arranger.walk(package);
+        }
+    }
+    arranger.purger.purge_the_rest(&mut arranger.steps);
+    let packages = arranger.packages();
+    Solution { steps: arranger.steps, packages }
+}
+
+struct Arranger<'g> {
+    graph: &'g Graph<'g>,
+    state: &'g State,
+    purger: Purger,
+    /// The installed package of each name.
+    residents: HashMap<&'g str, (Resident<'g>, &'g str)>,
+    walked: Table<PackageId, Walked>,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Walked {
+    No,
+    Entered,
+    Done,
+}
+
+enum Task {
+    Enter(PackageId),
+    Finish(PackageId),
+}
+
+impl Arranger<'_> {
+    fn walk(&mut self, root: PackageId) {
+        let mut tasks = vec![Task::Enter(root)];
+        while let Some(task) = tasks.pop() {
+            match task {
+                Task::Enter(package) if self.walked[package] == Walked::No => {
+                    self.walked[package] = Walked::Entered;
+                    tasks.push(Task::Finish(package));
+                    tasks.extend(self.dependencies(package).into_iter().rev().map(Task::Enter));
+                }
+                Task::Enter(_) => {}
+                Task::Finish(package) => {
+                    self.walked[package] = Walked::Done;
+                    self.emit(package);
+                    tasks.extend(self.completed_by(package).into_iter().rev().map(Task::Enter));
+                }
+            }
+        }
+    }
+
+    fn dependencies(&self, package: PackageId) -> Vec<PackageId> {
+        let needs = self.graph.packages[package].depends.iter().filter(|need| !need.dependency.conflict);
+        needs.filter_map(|need| self.state.chosen_for(self.graph, need, None)).collect()
+    }
+
+    /// The chosen packages whose last condition this one meets.
+    fn completed_by(&self, package: PackageId) -> Vec<PackageId> {
+        let graph = self.graph;
+        let mut completed = Vec::new();
+        for (name, _) in &graph.packages[package].provides {
+            for waiting in &graph.names[*name].conditional {
+                let complete = self.state.packages[*waiting].chosen
+                    && self.walked[*waiting] == Walked::No
+                    && !completed.contains(waiting)
+                    && graph.packages[*waiting].install_if.iter().all(|need| {
+                        need.dependency.conflict
+                            || graph.names[need.name].providers.iter().any(|provider| {
+                                self.walked[provider.package] == Walked::Done
+                                    && graph.fits(provider.package, need)
+                            })
+                    });
+                if complete {
+                    completed.push(*waiting);
+                }
+            }
+        }
+        completed
+    }
+
+    fn emit(&mut self, package: PackageId) {
+        let node = &self.graph.packages[package];
+        let Some(chosen) = self.chosen(package) else { return };
+        let old = self.residents.get(node.package.name()).copied();
+        let action = match (node.installed, old) {
+            (Some(resident), _) if resident.tag == chosen.tag.as_ref() => return,
+            (Some(_), _) => Action::Repin,
+            (None, None) => Action::Install,
+            (None, Some((resident, version))) => {
+                let old = resident.number;
+                match version::compare(node.package.version(), version) {
+                    Ordering::Greater => Action::Upgrade { old },
+                    Ordering::Less => Action::Downgrade { old },
+                    Ordering::Equal => Action::Replace { old },
+                }
+            }
+        };
+        self.steps.push(Step { action, source: chosen.source, tag: chosen.tag });
+        if let (None, Some((resident, _))) = (node.installed, old) {
+            self.purger.purge_what_is_released(resident.number, &mut self.steps);
+        }
+    }
+
+    /// Where a chosen package comes from and what it is pinned to: an untagged repository if one may be
+    /// used, else the first that may.
+    fn chosen(&self, package: PackageId) -> Option<Chosen> {
+        let (node, universe) = (&self.graph.packages[package], self.graph.universe);
+        let allowed = self.state.packages[package].allowed;
+        let copies = &universe.candidates[node.candidate].copies;
+        let from = |allowed: TagSet| copies.iter().find(|copy| universe.tags.set_of(copy.tag).meets(allowed));
+        let copy = from(TagSet::UNTAGGED).or_else(|| from(allowed));
+        let tag: Option<Tag> = copy.and_then(|copy| copy.tag.cloned());
+        let source = match (node.installed, copy) {
+            (Some(resident), _) => Source::Installed(resident.number),
+            (None, Some(copy)) => Source::Repository(copy.repository, copy.number),
+            // Diagnosis refuses a package that may come from nowhere.
+            (None, None) => return None,
+        };
+        Some(Chosen { source, tag })
+    }
+
+    fn packages(&self) -> Vec<Chosen> {
+        let mut chosen: Vec<PackageId> =
+            self.graph.packages.keys().filter(|package| self.state.packages[*package].chosen).collect();
+        let name = |package: &PackageId| self.graph.packages[*package].package.name();
+        chosen.sort_by(|a, b| compare_names(name(a), name(b)));
+        chosen.into_iter().filter_map(|package| self.chosen(package)).collect()
+    }
+}
+
+/// The installed packages by name, with their versions.
+fn residents<'g>(graph: &Graph<'g>) -> HashMap<&'g str, (Resident<'g>, &'g str)> {
+    let candidates = graph.universe.candidates.iter().map(|(_, candidate)| candidate);
+    candidates
+        .filter_map(|candidate| {
+            Some((candidate.package.name(), (candidate.installed?, candidate.package.version())))
+        })
+        .collect()
+}

@@ -1,0 +1,101 @@
+//! Which of several candidates for a name is the better.
+//!
+//! Source: spec apk v2, "Solver", Preference: the first difference decides.
+
+use std::cmp::{Ordering, Reverse};
+
+use super::graph::{Graph, NameId, PackageId, Provider, first_repository};
+use super::state::State;
+use super::{Ambition, Availability, Options, Upgrade};
+use crate::apk::version;
+
+/// Compares candidates; the greater is the better.
+pub(super) struct Preference<'s> {
+    pub(super) graph: &'s Graph<'s>,
+    pub(super) state: &'s State,
+    pub(super) options: Options,
+}
+
+impl Preference<'_> {
+    /// The best candidate for `name` among those that `eligible` lets through; the earlier of equals.
+    pub(super) fn best(&self, name: NameId, eligible: impl Fn(PackageId) -> bool) -> Option<PackageId> {
+        let candidates = self.graph.names[name].providers.iter().filter(|p| eligible(p.package));
+        candidates
+            .reduce(
+                |best, next| if self.compare(name, next, best) == Ordering::Greater { next } else { best },
+            )
+            .map(|provider| provider.package)
+    }
+
+    fn compare(&self, name: NameId, a: &Provider<'_>, b: &Provider<'_>) -> Ordering {
+        let latest = match self.options.ambition {
+            Ambition::Latest => self.compare_versions(a, b),
+            Ambition::Installable => Ordering::Equal,
+        };
+        latest
+            .then_with(|| self.compare_by(a, b, |package| self.state.is_selectable(package)))
+            .then_with(|| self.compare_by(a, b, |package| !self.state.names[name].shunned.contains(&package)))
+            .then_with(|| self.compare_by(a, b, |package| self.state.packages[package].grouped))
+            .then_with(|| self.compare_by(a, b, |package| Reverse(self.state.packages[package].objections)))
+            .then_with(|| self.compare_by(a, b, |package| self.state.is_allowed(self.graph, package)))
+            .then_with(|| match self.options.availability {
+                Availability::Repositories => self.compare_by(a, b, |package| self.is_available(package)),
+                Availability::InstalledToo => Ordering::Equal,
+            })
+            .then_with(|| {
+                self.compare_by(a, b, |package| {
+                    self.graph.packages[package].tags.meets(self.state.packages[package].preferred)
+                })
+            })
+            .then_with(|| match self.options.upgrade {
+                Upgrade::No => self.compare_by(a, b, |package| self.is_installed(package)),
+                Upgrade::Yes => Ordering::Equal,
+            })
+            .then_with(|| self.compare_versions(a, b))
+            .then_with(|| {
+                self.compare_by(a, b, |package| self.graph.packages[package].package.provider_priority())
+            })
+            .then_with(|| self.compare_by(a, b, |package| self.is_installed(package)))
+            .then_with(|| self.compare_by(a, b, |package| Reverse(self.repository_rank(package))))
+    }
+
+    fn compare_by<O: Ord>(
+        &self,
+        a: &Provider<'_>,
+        b: &Provider<'_>,
+        key: impl Fn(PackageId) -> O,
+    ) -> Ordering {
+        key(a.package).cmp(&key(b.package))
+    }
+
+    /// By the version under the requested name, then, of the same package, by its own.
+    fn compare_versions(&self, a: &Provider<'_>, b: &Provider<'_>) -> Ordering {
+        let requested = match (a.version, b.version) {
+            (Some(a), Some(b)) => version::compare(a, b),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        };
+        let (a, b) = (&self.graph.packages[a.package], &self.graph.packages[b.package]);
+        requested.then_with(|| {
+            if a.name == b.name {
+                version::compare(a.package.version(), b.package.version())
+            } else {
+                Ordering::Equal
+            }
+        })
+    }
+
+    fn is_installed(&self, package: PackageId) -> bool {
+        self.graph.packages[package].installed.is_some()
+    }
+
+    fn is_available(&self, package: PackageId) -> bool {
+        self.repository_rank(package) != u32::MAX
+    }
+
+    /// The number of the first repository it may come from; the greatest if none has it.
+    fn repository_rank(&self, package: PackageId) -> u32 {
+        let candidate = self.graph.packages[package].candidate;
+        let allowed = self.state.packages[package].allowed;
+        first_repository(self.graph.universe, candidate, allowed).map_or(u32::MAX, |number| number.0)
+    }
+}

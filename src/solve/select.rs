@@ -1,0 +1,368 @@
+//! Deciding: which package holds which name, and how deciding one thing decides others.
+//!
+//! Greedy propagation. What a decision makes impossible is dropped, what it makes necessary is required,
+//! until nothing follows any more; then the most urgent open name gets its best candidate, and so on. Nothing
+//! is ever taken back: a name without a candidate that can be installed gets one that cannot, so that all
+//! that stands against the world comes to light, and [`super::diagnosis`] finds it.
+//!
+//! Source: spec apk v2, "Solver", steps 2 and 3.
+
+use std::collections::VecDeque;
+
+use super::graph::{Graph, NameId, Need, PackageId};
+use super::preference::Preference;
+use super::state::{Holder, State};
+use super::tags::TagSet;
+use super::{Options, Request};
+
+/// Decides every name the world needs.
+pub(super) fn decide(graph: &Graph<'_>, request: &Request) -> State {
+    let mut decider =
+        Decider { graph, state: State::new(graph), options: request.options, dirty: VecDeque::new() };
+    for name in request.requested.iter().filter_map(|name| graph.id_of(name)) {
+        decider.state.names[name].requested = true;
+    }
+    for need in &graph.world {
+        decider.require_of_world(need);
+    }
+    decider.run();
+    decider.state
+}
+
+/// The work of deciding.
+pub(super) struct Decider<'g> {
+    pub(super) graph: &'g Graph<'g>,
+    pub(super) state: State,
+    options: Options,
+    /// Names to look at again, in the order they became so.
+    dirty: VecDeque<NameId>,
+}
+
+impl Decider<'_> {
+    fn run(&mut self) {
+        loop {
+            while let Some(name) = self.dirty.pop_front() {
+                self.state.names[name].dirty = false;
+                self.reconsider(name);
+            }
+            if let Some(name) = self.most_urgent() {
+                self.settle(name);
+            } else if !self.close_awaited_absence() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn mark_dirty(&mut self, name: NameId) {
+        let state = &mut self.state.names[name];
+        if !std::mem::replace(&mut state.dirty, true) {
+            self.dirty.push_back(name);
+        }
+    }
+
+    fn preference(&self) -> Preference<'_> {
+        Preference { graph: self.graph, state: &self.state, options: self.options }
+    }
+
+    // Requiring.
+
+    fn require_of_world(&mut self, need: &Need) {
+        let tag = need.dependency.tag.as_ref();
+        let allowed = self.graph.universe.tags.set_of(tag);
+        self.require(need, None, allowed);
+        if tag.is_some() && !need.dependency.conflict {
+            for provider in &self.graph.names[need.name].providers {
+                if self.graph.fits(provider.package, need) {
+                    self.state.packages[provider.package].preferred = allowed;
+                }
+            }
+        }
+    }
+
+    /// Requires the dependencies of a package, once.
+    fn apply(&mut self, package: PackageId) {
+        if std::mem::replace(&mut self.state.packages[package].applied, true) {
+            return;
+        }
+        let graph = self.graph;
+        let allowed = self.state.packages[package].allowed;
+        for need in &graph.packages[package].depends {
+            self.require(need, Some(package), allowed);
+        }
+    }
+
+    /// Drops the providers that do not fit a need, or, of a conflict, those that do.
+    fn require(&mut self, need: &Need, by: Option<PackageId>, allowed: TagSet) {
+        let graph = self.graph;
+        if !need.dependency.conflict {
+            self.state.names[need.name].required += 1;
+        }
+        self.mark_dirty(need.name);
+        let mut previous = None;
+        for provider in &graph.names[need.name].providers {
+            // A package that provides the name in several versions stands there several times.
+            if previous.replace(provider.package) == Some(provider.package) {
+                continue;
+            }
+            match (need.dependency.conflict, graph.fits(provider.package, need)) {
+                (false, true) => self.inherit(provider.package, allowed),
+                (true, true) if by != Some(provider.package) => self.object(provider.package),
+                (false, false) => self.object(provider.package),
+                (true, _) => {}
+            }
+        }
+    }
+
+    /// Lets a package come from more tags, and what it needs with it.
+    pub(super) fn inherit(&mut self, package: PackageId, allowed: TagSet) {
+        let graph = self.graph;
+        let mut growing = vec![package];
+        while let Some(package) = growing.pop() {
+            let state = &mut self.state.packages[package];
+            let grown = state.allowed.union(allowed);
+            if std::mem::replace(&mut state.allowed, grown) == grown || !state.applied {
+                continue;
+            }
+            for need in graph.packages[package].depends.iter().filter(|need| !need.dependency.conflict) {
+                let providers = graph.names[need.name].providers.iter().map(|provider| provider.package);
+                growing.extend(providers.filter(|provider| graph.fits(*provider, need)));
+            }
+        }
+    }
+
+    /// Something stands against a package.
+    fn object(&mut self, package: PackageId) {
+        let state = &mut self.state.packages[package];
+        state.objections += 1;
+        if state.objections == 1 {
+            let graph = self.graph;
+            for (name, _) in &graph.packages[package].provides {
+                self.mark_dirty(*name);
+            }
+        }
+    }
+
+    // Propagating.
+
+    /// Draws the conclusions of what changed about a name.
+    fn reconsider(&mut self, name: NameId) {
+        let graph = self.graph;
+        for dependant in &graph.names[name].dependants {
+            self.drop_if_hopeless(*dependant, name);
+        }
+        for conditional in &graph.names[name].conditional {
+            self.consider_install_if(*conditional);
+        }
+        if self.state.names[name].holder != Holder::Open || self.state.names[name].required == 0 {
+            return;
+        }
+        let candidates = self.candidates(name);
+        if let [only] = candidates.as_slice() {
+            self.choose(*only);
+            return;
+        }
+        for candidate in self.graph.names[name].providers.iter().map(|provider| provider.package) {
+            self.state.packages[candidate].grouped = candidates.contains(&candidate);
+        }
+        self.require_what_all_need(name, &candidates);
+        self.shun_what_none_provides(name, &candidates);
+    }
+
+    /// Drops a package one of whose dependencies on `name` cannot be had any more.
+    fn drop_if_hopeless(&mut self, package: PackageId, name: NameId) {
+        let state = &self.state.packages[package];
+        if state.objections > 0 || state.chosen {
+            return;
+        }
+        let graph = self.graph;
+        let on_name = graph.packages[package].depends.iter().filter(|need| need.name == name);
+        if on_name.into_iter().any(|need| self.is_hopeless(package, need)) {
+            self.object(package);
+        }
+    }
+
+    fn is_hopeless(&self, package: PackageId, need: &Need) -> bool {
+        if need.dependency.conflict {
+            return self.state.chosen_for(self.graph, need, Some(package)).is_some();
+        }
+        match self.state.names[need.name].holder {
+            Holder::Nobody => true,
+            Holder::Open | Holder::Package(_) => {
+                !self.graph.names[need.name].providers.iter().any(|provider| {
+                    let state = &self.state.packages[provider.package];
+                    (state.objections == 0 || state.chosen) && self.graph.fits(provider.package, need)
+                })
+            }
+        }
+    }
+
+    /// The packages a required name may be given without asking anybody, each once.
+    fn candidates(&self, name: NameId) -> Vec<PackageId> {
+        let mut candidates = Vec::new();
+        for provider in &self.graph.names[name].providers {
+            let package = provider.package;
+            if self.state.is_selectable(package)
+                && self.selects_itself(package, provider.version)
+                && candidates.last() != Some(&package)
+            {
+                candidates.push(package);
+            }
+        }
+        candidates
+    }
+
+    /// Whether a provider may be chosen without anybody naming it.
+    fn selects_itself(&self, package: PackageId, version: Option<&str>) -> bool {
+        let node = &self.graph.packages[package];
+        version.is_some()
+            || node.package.provider_priority() != 0
+            || self.state.names[node.name].required > 0
+            || self.state.packages[package].chosen
+    }
+
+    /// Whichever candidate it will be, some names are needed by all of them.
+    fn require_what_all_need(&mut self, name: NameId, candidates: &[PackageId]) {
+        let graph = self.graph;
+        let Some((first, others)) = candidates.split_first() else { return };
+        for need in &graph.packages[*first].depends {
+            let needs_it = |other: &PackageId| {
+                let depends = &graph.packages[*other].depends;
+                depends.iter().any(|of_other| of_other.name == need.name && !of_other.dependency.conflict)
+            };
+            let shared = !need.dependency.conflict
+                && !self.state.names[name].shared.contains(&need.name)
+                && others.iter().all(needs_it);
+            if shared {
+                self.state.names[name].shared.push(need.name);
+                self.state.names[need.name].required += 1;
+                self.mark_dirty(need.name);
+            }
+        }
+    }
+
+    /// Whichever candidate it will be, some names all of them provide, and other providers of those are
+    /// not needed, or cannot even be there beside it.
+    fn shun_what_none_provides(&mut self, name: NameId, candidates: &[PackageId]) {
+        let graph = self.graph;
+        let Some((first, others)) = candidates.split_first() else { return };
+        for (provided, _) in &graph.packages[*first].provides {
+            if *provided == name || !others.iter().all(|other| graph.provides(*other, *provided)) {
+                continue;
+            }
+            for rival in &graph.names[*provided].providers {
+                if graph.provides(rival.package, name) || self.state.packages[rival.package].chosen {
+                    continue;
+                }
+                let clashes = candidates.iter().all(|candidate| graph.clash(*candidate, rival.package));
+                if clashes && self.state.is_selectable(rival.package) {
+                    self.object(rival.package);
+                }
+                let shunned = &mut self.state.names[*provided].shunned;
+                if !shunned.contains(&rival.package) {
+                    shunned.push(rival.package);
+                }
+            }
+        }
+    }
+
+    // Choosing.
+
+    /// Of the open names that need a decision, the one to decide next.
+    fn most_urgent(&self) -> Option<NameId> {
+        let urgency = |name: &NameId| {
+            let (state, known) = (&self.state.names[*name], &self.graph.names[*name]);
+            let selects_itself = state.awaited
+                || known.providers.iter().any(|provider| {
+                    self.state.is_selectable(provider.package)
+                        && self.selects_itself(provider.package, provider.version)
+                });
+            let has_package =
+                known.providers.iter().any(|provider| self.graph.packages[provider.package].name == *name);
+            (selects_itself, state.requested, has_package, known.order)
+        };
+        let open = self.state.names.keys().filter(|name| {
+            let state = &self.state.names[*name];
+            state.holder == Holder::Open && (state.required > 0 || state.awaited) && !state.undecidable
+        });
+        open.max_by_key(urgency)
+    }
+
+    /// Gives a name its best candidate, or nothing.
+    fn settle(&mut self, name: NameId) {
+        if self.state.names[name].required == 0 {
+            self.settle_awaited(name);
+            return;
+        }
+        let providers = &self.graph.names[name].providers;
+        let decides_itself = |package: PackageId| {
+            providers.iter().any(|p| p.package == package && self.selects_itself(package, p.version))
+        };
+        let can = |package| self.state.is_selectable(package);
+        let preference = self.preference();
+        let best = preference.best(name, |package| can(package) && decides_itself(package)).or_else(|| {
+            preference.best(name, |package| !can(package) && !providers.iter().any(|p| can(p.package)))
+        });
+        match best {
+            Some(best) => self.choose(best),
+            None => self.state.names[name].undecidable = true,
+        }
+    }
+
+    /// Gives a name the package that comes by itself, if that can be installed.
+    fn settle_awaited(&mut self, name: NameId) {
+        let best = self.preference().best(name, |package| {
+            self.state.packages[package].comes
+                && self.state.is_selectable(package)
+                && self.state.is_allowed(self.graph, package)
+        });
+        match best {
+            Some(best) => self.choose(best),
+            None => self.state.names[name].awaited = false,
+        }
+    }
+
+    /// Takes a package in: it holds its names, and what it needs is required.
+    fn choose(&mut self, package: PackageId) {
+        let graph = self.graph;
+        self.state.packages[package].chosen = true;
+        for (name, _) in &graph.packages[package].provides {
+            let state = &mut self.state.names[*name];
+            if !matches!(state.holder, Holder::Package(_)) {
+                state.holder = Holder::Package(package);
+            }
+            self.mark_dirty(*name);
+            for rival in &graph.names[*name].providers {
+                if rival.package != package && graph.clash_on(*name, package, rival.package) {
+                    self.object(rival.package);
+                }
+            }
+        }
+        self.apply(package);
+    }
+
+    pub(super) fn choose_nobody(&mut self, name: NameId) {
+        self.state.names[name].holder = Holder::Nobody;
+        self.mark_dirty(name);
+    }
+}
+
+impl Graph<'_> {
+    pub(super) fn provides(&self, package: PackageId, name: NameId) -> bool {
+        self.packages[package].provides.iter().any(|(provided, _)| *provided == name)
+    }
+
+    /// Whether two packages cannot both hold a name: unless both provide it without a version.
+    pub(super) fn clash_on(&self, name: NameId, a: PackageId, b: PackageId) -> bool {
+        let versions = |package: PackageId| {
+            let provides = self.packages[package].provides.iter();
+            provides.filter(|(provided, _)| *provided == name).map(|(_, version)| version.is_some())
+        };
+        let any = |package: PackageId| versions(package).next().is_some();
+        any(a) && any(b) && (versions(a).any(|has| has) || versions(b).any(|has| has))
+    }
+
+    /// Whether two packages cannot be together because of a name both provide.
+    pub(super) fn clash(&self, a: PackageId, b: PackageId) -> bool {
+        a != b && self.packages[a].provides.iter().any(|(name, _)| self.clash_on(*name, a, b))
+    }
+}

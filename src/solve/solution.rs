@@ -1,0 +1,91 @@
+//! What the solver answers: the packages of the resulting tree and the steps that lead there.
+
+use super::{Installed, Repository};
+use crate::apk::dependency::Tag;
+use crate::apk::index::{Package, PackageNumber};
+
+/// The number of a repository in the order they were given, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepositoryNumber(pub u32);
+
+/// Where a package is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// In a repository, from which it is fetched.
+    Repository(RepositoryNumber, PackageNumber),
+    /// In the installed database.
+    Installed(PackageNumber),
+}
+
+/// What a step does. `old` is the number of the installed package that gives way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A package comes that was not there in any version.
+    Install,
+    /// A higher version replaces the old one.
+    Upgrade {
+        /// The installed package.
+        old: PackageNumber,
+    },
+    /// A lower version replaces the old one.
+    Downgrade {
+        /// The installed package.
+        old: PackageNumber,
+    },
+    /// Another package of the same version replaces the old one: it was built again.
+    Replace {
+        /// The installed package.
+        old: PackageNumber,
+    },
+    /// The package stays and is pinned to another tag.
+    Repin,
+    /// The package goes.
+    Purge,
+}
+
+/// One step, in apk's order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub action: Action,
+    /// With which package: of the installed ones for [`Action::Purge`] and [`Action::Repin`], of a repository
+    /// for all others.
+    pub source: Source,
+    /// The tag it is pinned to from then on (`s:` in the installed database).
+    pub tag: Option<Tag>,
+}
+
+/// A package of the resulting tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// Where it is described: in the installed database if it stays as it is.
+    pub source: Source,
+    /// The tag it is pinned to.
+    pub tag: Option<Tag>,
+}
+
+/// A world satisfied.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Solution {
+    /// What to do, in this order.
+    pub steps: Vec<Step>,
+    /// All packages of the resulting tree, by name.
+    pub packages: Vec<Chosen>,
+}
+
+impl Source {
+    /// The package's description, if the repositories and the base are those that were solved with.
+    #[must_use]
+    pub fn package<'a>(
+        self,
+        repositories: &'a [Repository<'_>],
+        installed: Option<&'a Installed<'_>>,
+    ) -> Option<Package<'a>> {
+        match self {
+            Self::Repository(RepositoryNumber(repository), number) => {
+                repositories.get(repository as usize)?.index.package(number)
+            }
+            Self::Installed(number) => installed?.index.package(number),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What is decided so far about names and packages. Changed only by [`super::select`] and
+//! [`super::install_if`]; read by all that come after.
+
+use super::graph::{Graph, NameId, Need, PackageId};
+use super::table::Table;
+use super::tags::TagSet;
+
+/// What is decided.
+pub(super) struct State {
+    pub(super) names: Table<NameId, NameState>,
+    pub(super) packages: Table<PackageId, PackageState>,
+}
+
+/// Who holds a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// Not decided yet.
+    Open,
+    /// Nobody does, and nobody will.
+    Nobody,
+    /// The first chosen package that provides it.
+    Package(PackageId),
+}
+
+/// What is decided about a name.
+pub(super) struct NameState {
+    /// How many dependencies want it to be there.
+    pub(super) required: u32,
+    pub(super) holder: Holder,
+    /// Asked for just now.
+    pub(super) requested: bool,
+    /// Somebody has to choose its provider and nobody did.
+    pub(super) undecidable: bool,
+    /// A package of this name comes by itself.
+    pub(super) awaited: bool,
+    /// Waits to be looked at again.
+    pub(super) dirty: bool,
+    /// The names required because all candidates depend on them.
+    pub(super) shared: Vec<NameId>,
+    /// Providers that another required name can do without.
+    pub(super) shunned: Vec<PackageId>,
+}
+
+/// What is decided about a package.
+pub(super) struct PackageState {
+    /// How much stands against it. It can be chosen without an error only if nothing does.
+    pub(super) objections: u32,
+    /// Its dependencies are required.
+    pub(super) applied: bool,
+    /// It is in the solution.
+    pub(super) chosen: bool,
+    /// Its `install_if` is met.
+    pub(super) comes: bool,
+    /// It was among the candidates when its name was last looked at.
+    pub(super) grouped: bool,
+    /// The tags it may come from.
+    pub(super) allowed: TagSet,
+    /// The tag it should come from.
+    pub(super) preferred: TagSet,
+}
+
+impl State {
+    pub(super) fn new(graph: &Graph<'_>) -> Self {
+        let names = graph.names.map(|_| NameState {
+            required: 0,
+            holder: Holder::Open,
+            requested: false,
+            undecidable: false,
+            awaited: false,
+            dirty: false,
+            shared: Vec::new(),
+            shunned: Vec::new(),
+        });
+        let packages = graph.packages.map(|node| PackageState {
+            objections: u32::from(node.obstacle.is_some()),
+            applied: false,
+            chosen: false,
+            comes: false,
+            grouped: false,
+            allowed: TagSet::UNTAGGED,
+            preferred: TagSet::UNTAGGED,
+        });
+        Self { names, packages }
+    }
+
+    pub(super) fn is_selectable(&self, package: PackageId) -> bool {
+        self.packages[package].objections == 0
+    }
+
+    /// Whether a package may come from where it can be had.
+    pub(super) fn is_allowed(&self, graph: &Graph<'_>, package: PackageId) -> bool {
+        graph.packages[package].tags.meets(self.packages[package].allowed)
+    }
+
+    /// The package that holds a name.
+    pub(super) fn holder(&self, name: NameId) -> Option<PackageId> {
+        match self.names[name].holder {
+            Holder::Package(package) => Some(package),
+            Holder::Open | Holder::Nobody => None,
+        }
+    }
+
+    /// A chosen package other than `but` that fits the name and versions a need speaks of. The holder of
+    /// the name comes first.
+    pub(super) fn chosen_for(
+        &self,
+        graph: &Graph<'_>,
+        need: &Need,
+        but: Option<PackageId>,
+    ) -> Option<PackageId> {
+        let fits = |package: &PackageId| {
+            self.packages[*package].chosen && Some(*package) != but && graph.fits(*package, need)
+        };
+        let holder = self.holder(need.name).filter(fits);
+        holder.or_else(|| graph.names[need.name].providers.iter().map(|p| p.package).find(fits))
+    }
+}
+
+impl Graph<'_> {
+    /// Whether a package provides the name and one of the versions a need speaks of, be it wanted or not.
+    pub(super) fn fits(&self, package: PackageId, need: &Need) -> bool {
+        let node = &self.packages[package];
+        let constraint = &need.dependency.constraint;
+        node.provides.iter().any(|(name, version)| {
+            *name == need.name && constraint.accepts(*version, node.package.identity())
+        })
+    }
+}

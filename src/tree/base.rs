@@ -1,0 +1,209 @@
+//! A tree made of a base: a minirootfs, or any root filesystem's archive.
+//!
+//! Everything the archive holds becomes an inode; what its installed database lists belongs to packages,
+//! the rest to nobody. What the base says of itself (world, scripts, triggers) is taken as data. Keys in it
+//! are files and never trust.
+//!
+//! Source: spec apk v2, "Installed database"; design, "Staging".
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::database::Database;
+use super::place::Installation;
+use super::{Device, Inode, InodeKind, Mode, NameError, Origin, Owner, Tree};
+use crate::apk::dependency::{Dependency, DependencyError};
+use crate::apk::index::IndexError;
+use crate::apk::installed::InstalledText;
+use crate::apk::package::{ScriptKind, Scripts};
+use crate::archive::table::{Table, TableEntry, TableKind};
+use crate::archive::tar_read::{TarError, TarReader};
+use crate::content::{Content, ContentError, ReadAt};
+use crate::digest::Identity;
+use crate::kind::{Explain, Kind};
+use crate::path::TreePath;
+
+/// The largest database file of a base that is read, in bytes.
+const MAX_FILE: u64 = 256 << 20;
+/// The longest script of a base, in bytes.
+const MAX_SCRIPT: u64 = 256 * 1024;
+
+/// Why a base cannot be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BaseError {
+    /// Its entries do not make a tree.
+    #[error("the base cannot be used: {0}")]
+    Name(#[from] NameError),
+    /// A file of it could not be read.
+    #[error("the base cannot be used: {0}")]
+    Content(#[from] ContentError),
+    /// A file of it is larger than its kind can be.
+    #[error("the base cannot be used: {path} has {size} bytes")]
+    TooLarge {
+        /// The file.
+        path: TreePath,
+        /// Its size, in bytes.
+        size: u64,
+    },
+    /// Its installed database is malformed.
+    #[error("the base cannot be used: {0}")]
+    Installed(#[from] IndexError),
+    /// Its world is malformed.
+    #[error("the base cannot be used: its /etc/apk/world is malformed: {0}")]
+    World(#[from] DependencyError),
+    /// Its scripts are malformed.
+    #[error("the base cannot be used: its package scripts are malformed: {0}")]
+    Scripts(#[from] TarError),
+}
+
+impl Explain for BaseError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Content(error) => error.kind(),
+            Self::TooLarge { .. } => Kind::Limit,
+            Self::Name(_) | Self::Installed(_) | Self::World(_) | Self::Scripts(_) => Kind::Integrity,
+        }
+    }
+}
+
+/// A base: its files, its database, and that database as the solver looks at it.
+#[derive(Debug)]
+pub struct Base {
+    /// The files and the packages.
+    pub installation: Installation,
+    /// The text of the installed database; nothing if the base has none.
+    pub installed: Option<InstalledText>,
+}
+
+impl Base {
+    /// Makes a tree of the archive whose table is `table` and whose inflated bytes are `data`.
+    pub fn of_table(table: &Table, data: &Arc<dyn ReadAt>) -> Result<Self, BaseError> {
+        let mut tree = tree_of(table, data)?;
+        let mut database = Database::default();
+        let installed = match text(&tree, "lib/apk/db/installed")? {
+            Some(text) => Some(InstalledText::parse("the base's /lib/apk/db/installed", text)?),
+            None => None,
+        };
+        for package in installed.iter().flat_map(InstalledText::packages) {
+            database.insert(package.clone());
+        }
+        attribute(&mut tree, &database);
+        database.world = world(&tree)?;
+        read_scripts(&tree, &mut database)?;
+        read_triggers(&tree, &mut database)?;
+        Ok(Self { installation: Installation { tree, database }, installed })
+    }
+}
+
+fn tree_of(table: &Table, data: &Arc<dyn ReadAt>) -> Result<Tree, BaseError> {
+    let mut tree = Tree::new();
+    for entry in &table.entries {
+        tree.make_parents(&entry.path, &Origin::Base)?;
+        if let TableKind::HardLink(target) = &entry.kind {
+            if let Some(number) = tree.number(target) {
+                tree.link(entry.path.clone(), number)?;
+            }
+            continue;
+        }
+        tree.insert(entry.path.clone(), inode(entry, data))?;
+    }
+    Ok(tree)
+}
+
+fn inode(entry: &TableEntry, data: &Arc<dyn ReadAt>) -> Inode {
+    let device = |major: &u32, minor: &u32| Device { major: *major, minor: *minor };
+    let kind = match &entry.kind {
+        TableKind::File(place) => {
+            InodeKind::File(Content::slice(Arc::clone(data), place.offset, place.length, place.sha256))
+        }
+        TableKind::Symlink(target) => InodeKind::Symlink(target.clone()),
+        TableKind::Directory | TableKind::HardLink(_) => InodeKind::Directory,
+        TableKind::CharacterDevice(major, minor) => InodeKind::CharacterDevice(device(major, minor)),
+        TableKind::BlockDevice(major, minor) => InodeKind::BlockDevice(device(major, minor)),
+        TableKind::Fifo => InodeKind::Fifo,
+    };
+    Inode {
+        kind,
+        mode: Mode::new(entry.mode),
+        owner: Owner { uid: entry.uid, gid: entry.gid },
+        mtime: Some(entry.mtime),
+        xattrs: entry.xattrs.clone(),
+        origin: Origin::Base,
+    }
+}
+
+/// Says of every file and directory that a package owns whose it is.
+fn attribute(tree: &mut Tree, database: &Database) {
+    for package in database.packages() {
+        let origin = Origin::Package(package.name().into());
+        let directories = package.directories.iter().map(|directory| directory.path.clone());
+        let files = package.files().filter_map(|(directory, file)| directory.join(&file.name).ok());
+        for path in directories.chain(files) {
+            let Ok(physical) = tree.physical(&path) else { continue };
+            if let Some(inode) = tree.get_mut(&physical)
+                && inode.origin == Origin::Base
+            {
+                inode.origin = origin.clone();
+            }
+        }
+    }
+}
+
+fn text(tree: &Tree, path: &str) -> Result<Option<Vec<u8>>, BaseError> {
+    let path = tree.resolve(&TreePath::relative(path).unwrap_or_default())?;
+    let Some(InodeKind::File(content)) = tree.get(&path).map(|inode| &inode.kind) else { return Ok(None) };
+    if content.length() > MAX_FILE {
+        return Err(BaseError::TooLarge { path, size: content.length() });
+    }
+    Ok(Some(content.to_vec()?))
+}
+
+fn world(tree: &Tree) -> Result<Vec<Dependency>, BaseError> {
+    let text = text(tree, "etc/apk/world")?.unwrap_or_default();
+    let words = String::from_utf8_lossy(&text);
+    Ok(words.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>()?)
+}
+
+/// Reads `scripts.tar`; entries are named `name-version.identity.kind`.
+fn read_scripts(tree: &Tree, database: &mut Database) -> Result<(), BaseError> {
+    let Some(tar) = text(tree, "lib/apk/db/scripts.tar")? else { return Ok(()) };
+    let names = names_by_identity(database);
+    let mut scripts: HashMap<Box<str>, Scripts> = HashMap::new();
+    let mut reader = TarReader::new(tar.as_slice());
+    while let Some(entry) = reader.next_entry()? {
+        let name = String::from_utf8_lossy(&entry.path).into_owned();
+        let owner = name.rsplit_once('.').and_then(|(rest, kind)| {
+            let (_, identity) = rest.rsplit_once('.')?;
+            Some((names.get(&identity.parse().ok()?)?, ScriptKind::named(kind)?))
+        });
+        // Scripts of packages that are gone stay behind in some databases; they belong to nobody.
+        if let Some((package, kind)) = owner {
+            scripts.entry(package.clone()).or_default().insert(kind, reader.read_small(MAX_SCRIPT)?);
+        }
+    }
+    database.scripts.extend(scripts);
+    Ok(())
+}
+
+/// Reads `triggers`; lines are an identity and globs.
+fn read_triggers(tree: &Tree, database: &mut Database) -> Result<(), BaseError> {
+    let text = text(tree, "lib/apk/db/triggers")?.unwrap_or_default();
+    let names = names_by_identity(database);
+    for line in String::from_utf8_lossy(&text).lines() {
+        let mut words = line.split_ascii_whitespace();
+        let owner = words.next().and_then(|identity| names.get(&identity.parse().ok()?));
+        if let Some(package) = owner {
+            database.triggers.insert(package.clone(), words.map(str::to_owned).collect());
+        }
+    }
+    Ok(())
+}
+
+fn names_by_identity(database: &Database) -> HashMap<Identity, Box<str>> {
+    let packages = database.packages();
+    packages
+        .iter()
+        .filter_map(|package| Some((package.field('C').parse().ok()?, package.name().into())))
+        .collect()
+}

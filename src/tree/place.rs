@@ -1,0 +1,430 @@
+//! Putting a verified package into a tree, as apk puts it onto a disk.
+//!
+//! Who may overwrite whose file, whose mode a shared directory has, what happens to a file in `/etc` that
+//! somebody changed, what of an old version goes: all of it is decided here. Names of owners become numbers
+//! here too, by the tree's accounts of this moment.
+//!
+//! Source: spec apk v2, "Install semantics"; measured on apk 2.14.4.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::accounts::{AccountError, Accounts};
+use super::database::Database;
+use super::protected::{ProtectedPaths, Protection};
+use super::{Device, Inode, InodeKind, Mode, NameError, Origin, Owner, Tree};
+use crate::apk::dependency::Dependency;
+use crate::apk::installed::{Access, InstalledDirectory, InstalledFile, InstalledPackage, xattr_digest};
+use crate::apk::package::VerifiedPackage;
+use crate::archive::table::{Table, TableEntry, TableKind};
+use crate::content::{Content, ContentError, ReadAt};
+use crate::digest::{Sha1, Sha256};
+use crate::kind::{Explain, Kind};
+use crate::path::TreePath;
+
+/// A tree and the database of what is installed in it.
+#[derive(Debug, Clone, Default)]
+pub struct Installation {
+    /// The files.
+    pub tree: Tree,
+    /// The packages.
+    pub database: Database,
+}
+
+/// A package to be placed.
+#[derive(Clone)]
+pub struct Incoming<'a> {
+    /// The package, whose every link to the index and to a key was checked.
+    pub package: &'a VerifiedPackage,
+    /// What its data member holds.
+    pub table: &'a Table,
+    /// The inflated data member.
+    pub data: Arc<dyn ReadAt>,
+    /// Its index entry, with the tag it is pinned to.
+    pub entry: InstalledPackage,
+}
+
+/// What placing a package did beside placing it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// Files that were changed before and stay; the package's copies were dropped.
+    pub kept: Vec<TreePath>,
+}
+
+/// Why a package cannot be placed, or taken out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// Another package owns a file, and nothing lets this one have it.
+    #[error("{package} and {owner} both own {path}")]
+    Conflict {
+        /// The package that is being placed, as `name-version`.
+        package: String,
+        /// The package that has the file, as `name-version`.
+        owner: String,
+        /// The file.
+        path: TreePath,
+    },
+    /// A name cannot be made as the package wants it.
+    #[error("{package} cannot be placed: {error}")]
+    Name {
+        /// The package, as `name-version`.
+        package: String,
+        /// What is in the way.
+        error: NameError,
+    },
+    /// The tree's accounts cannot be read.
+    #[error("{package} cannot be placed: {error}")]
+    Accounts {
+        /// The package, as `name-version`.
+        package: String,
+        /// What is wrong.
+        error: AccountError,
+    },
+    /// A file that is in the way cannot be read.
+    #[error("{package} cannot be placed: {error}")]
+    Content {
+        /// The package, as `name-version`.
+        package: String,
+        /// What is wrong.
+        error: ContentError,
+    },
+}
+
+impl Explain for PlaceError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Content { error, .. } => error.kind(),
+            Self::Conflict { .. } | Self::Name { .. } | Self::Accounts { .. } => Kind::Integrity,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Conflict { package, owner, .. } => Some(format!(
+                "leave out {package} or {owner}; or one of them must say `replaces` of the other, which is its maintainer's to do"
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl Installation {
+    /// Places a package. An older or newer version of it makes room; `leaving` are the names of packages
+    /// that will be taken out, whose files anybody may have.
+    pub fn place(&mut self, incoming: &Incoming<'_>, leaving: &HashSet<&str>) -> Result<Placed, PlaceError> {
+        let package = incoming.package.to_string();
+        let accounts = Accounts::of(&self.tree)
+            .map_err(|error| PlaceError::Accounts { package: package.clone(), error })?;
+        let protected = ProtectedPaths::of(&self.tree)
+            .map_err(|error| PlaceError::Content { package: package.clone(), error })?;
+        let former = self.database.package(incoming.entry.name()).cloned();
+        let mut placing = Placing {
+            tree: &mut self.tree,
+            database: &self.database,
+            incoming,
+            name: package,
+            leaving,
+            accounts,
+            protected,
+            new: installed_of(incoming),
+            placed: Placed::default(),
+        };
+        for entry in &incoming.table.entries {
+            placing.entry(entry)?;
+        }
+        let Placing { new, placed, .. } = placing;
+        self.database.insert(new);
+        let name: Box<str> = incoming.entry.name().into();
+        if !incoming.package.scripts().is_empty() {
+            self.database.scripts.insert(name.clone(), incoming.package.scripts().clone());
+        }
+        if !incoming.package.info().triggers.is_empty() {
+            self.database.triggers.insert(name, incoming.package.info().triggers.clone());
+        }
+        if let Some(former) = former {
+            self.remove_unowned(&former);
+        }
+        Ok(placed)
+    }
+
+    /// Records a package that has no file to fetch (`I:0`): its stanza is all there is of it.
+    pub fn record(&mut self, entry: InstalledPackage) {
+        self.database.insert(entry);
+    }
+}
+
+/// What the database will say of the package, without its files.
+fn installed_of(incoming: &Incoming<'_>) -> InstalledPackage {
+    let info = incoming.package.info();
+    InstalledPackage {
+        replaces: info.replaces.clone(),
+        replaces_priority: info.replaces_priority,
+        ..incoming.entry.clone()
+    }
+}
+
+/// A package being placed.
+struct Placing<'a> {
+    tree: &'a mut Tree,
+    database: &'a Database,
+    incoming: &'a Incoming<'a>,
+    /// `name-version`, for errors.
+    name: String,
+    leaving: &'a HashSet<&'a str>,
+    accounts: Accounts,
+    protected: ProtectedPaths,
+    new: InstalledPackage,
+    placed: Placed,
+}
+
+impl Placing<'_> {
+    fn entry(&mut self, entry: &TableEntry) -> Result<(), PlaceError> {
+        match &entry.kind {
+            TableKind::Directory => self.directory(entry),
+            TableKind::File(_)
+            | TableKind::HardLink(_)
+            | TableKind::Symlink(_)
+            | TableKind::CharacterDevice(..)
+            | TableKind::BlockDevice(..)
+            | TableKind::Fifo => self.file(entry),
+        }
+    }
+
+    fn directory(&mut self, entry: &TableEntry) -> Result<(), PlaceError> {
+        let access = self.access(entry);
+        if let Some(there) = self.new.directories.iter_mut().find(|there| there.path == entry.path) {
+            there.access = access;
+        } else {
+            self.new.directories.push(InstalledDirectory {
+                path: entry.path.clone(),
+                access,
+                files: Vec::new(),
+            });
+        }
+        let path = self.tree.physical(&entry.path).map_err(|error| self.name_error(error))?;
+        match self.tree.get(&path) {
+            None => self.insert(path, entry, InodeKind::Directory).map(drop),
+            Some(inode) if inode.is_directory() => {
+                if self.directory_is_ours(entry, inode) {
+                    self.insert(path, entry, InodeKind::Directory)?;
+                }
+                Ok(())
+            }
+            // A link that leads to a directory serves as one, and is left as it is.
+            Some(_) => {
+                let leads_to = self.tree.resolve(&path).map_err(|error| self.name_error(error))?;
+                if self.tree.is_directory(&leads_to) {
+                    return Ok(());
+                }
+                Err(self.name_error(NameError::IsNoDirectory { path }))
+            }
+        }
+    }
+
+    /// Whether a directory that is there takes this package's owner and mode: if it is as its packages
+    /// recorded it, and this package comes before all of them.
+    fn directory_is_ours(&self, entry: &TableEntry, there: &Inode) -> bool {
+        let mut winner: Option<&InstalledPackage> = None;
+        for owner in
+            self.database.directory_owners(&entry.path).filter(|owner| owner.name() != self.new.name())
+        {
+            if winner.is_none_or(|winner| comes_before(owner, winner)) {
+                winner = Some(owner);
+            }
+        }
+        let former = self.database.package(self.new.name());
+        let recorded = |package: &InstalledPackage| {
+            package.directories.iter().find(|d| d.path == entry.path).map(|directory| directory.access)
+        };
+        let as_recorded = |package: &InstalledPackage| {
+            recorded(package).is_some_and(|access| {
+                (access.uid, access.gid, access.mode) == (there.owner.uid, there.owner.gid, there.mode.bits())
+            })
+        };
+        match (winner, former) {
+            (Some(winner), _) => as_recorded(winner) && comes_before(&self.new, winner),
+            (None, Some(former)) => as_recorded(former),
+            // Nobody's: whoever made it wanted it so.
+            (None, None) => false,
+        }
+    }
+
+    fn file(&mut self, entry: &TableEntry) -> Result<(), PlaceError> {
+        if let Some(owner) = self.database.owner(&entry.path)
+            && owner.name() != self.new.name()
+            && !self.leaving.contains(owner.name())
+            && !self.takes_from(owner, &entry.path)?
+        {
+            return Ok(());
+        }
+        let path = self.tree.physical(&entry.path).map_err(|error| self.name_error(error))?;
+        let checksum = self.record(entry)?;
+        if self.is_kept(entry, &path, checksum)? {
+            self.placed.kept.push(entry.path.clone());
+            return Ok(());
+        }
+        match &entry.kind {
+            TableKind::HardLink(target) => {
+                let target = self.tree.physical(target).map_err(|error| self.name_error(error))?;
+                let Some(number) = self.tree.number(&target) else {
+                    return Err(self.name_error(NameError::NoParent { path: target }));
+                };
+                self.tree.link(path, number).map_err(|error| self.name_error(error))
+            }
+            TableKind::File(place) => {
+                let data = Arc::clone(&self.incoming.data);
+                let content = Content::slice(data, place.offset, place.length, place.sha256);
+                self.insert(path, entry, InodeKind::File(content))
+            }
+            TableKind::Symlink(target) => self.insert(path, entry, InodeKind::Symlink(target.clone())),
+            TableKind::CharacterDevice(major, minor) => {
+                let device = Device { major: *major, minor: *minor };
+                self.insert(path, entry, InodeKind::CharacterDevice(device))
+            }
+            TableKind::BlockDevice(major, minor) => {
+                let device = Device { major: *major, minor: *minor };
+                self.insert(path, entry, InodeKind::BlockDevice(device))
+            }
+            TableKind::Fifo => self.insert(path, entry, InodeKind::Fifo),
+            TableKind::Directory => Ok(()),
+        }
+    }
+
+    /// Whether this package may take a file that `owner` has; false if the owner keeps it.
+    fn takes_from(&self, owner: &InstalledPackage, path: &TreePath) -> Result<bool, PlaceError> {
+        let owners_claim = replaces(owner, &self.new).then_some(owner.replaces_priority);
+        let our_claim = replaces(&self.new, owner).then_some(self.new.replaces_priority);
+        if owners_claim > our_claim {
+            return Ok(false);
+        }
+        let same_origin = !self.new.origin().is_empty() && self.new.origin() == owner.origin();
+        if our_claim.is_some() || same_origin {
+            return Ok(true);
+        }
+        Err(PlaceError::Conflict {
+            package: self.name.clone(),
+            owner: format!("{}-{}", owner.name(), owner.version()),
+            path: path.clone(),
+        })
+    }
+
+    /// Writes the file down for the database and returns the checksum it is recorded with.
+    fn record(&mut self, entry: &TableEntry) -> Result<Option<Sha1>, PlaceError> {
+        let checksum = match &entry.kind {
+            TableKind::File(place) => Some(place.sha1),
+            TableKind::Symlink(target) => Some(Sha1::of(target.as_bytes())),
+            TableKind::HardLink(target) => self.recorded(target).and_then(|file| file.checksum),
+            TableKind::Directory
+            | TableKind::CharacterDevice(..)
+            | TableKind::BlockDevice(..)
+            | TableKind::Fifo => None,
+        };
+        let access = match &entry.kind {
+            TableKind::HardLink(target) => self.recorded(target).map_or(Access::FILE, |file| file.access),
+            _ => self.access(entry),
+        };
+        let parent = entry.path.parent().unwrap_or_default();
+        let file = InstalledFile { name: entry.path.name().to_owned(), access, checksum };
+        if let Some(directory) = self.new.directories.iter_mut().find(|directory| directory.path == parent) {
+            directory.files.push(file);
+        } else if parent.is_root() {
+            let root = InstalledDirectory { path: parent, access: Access::DIRECTORY, files: vec![file] };
+            self.new.directories.push(root);
+        } else {
+            return Err(self.name_error(NameError::NoParent { path: entry.path.clone() }));
+        }
+        Ok(checksum)
+    }
+
+    fn recorded(&self, path: &TreePath) -> Option<&InstalledFile> {
+        let parent = path.parent()?;
+        let directory = self.new.directories.iter().find(|directory| directory.path == parent)?;
+        directory.files.iter().find(|file| file.name == path.name())
+    }
+
+    /// Whether what stands at `path` was changed by somebody and must stay.
+    fn is_kept(&self, entry: &TableEntry, path: &TreePath, new: Option<Sha1>) -> Result<bool, PlaceError> {
+        let Some(there) = self.tree.get(path) else { return Ok(false) };
+        let is_symlink = matches!(there.kind, InodeKind::Symlink(_));
+        match self.protected.protection(&entry.path) {
+            Protection::None => return Ok(false),
+            Protection::Symlinks if !is_symlink => return Ok(false),
+            Protection::Symlinks | Protection::Changed => {}
+        }
+        let there = match &there.kind {
+            InodeKind::File(content) => {
+                if let TableKind::File(place) = &entry.kind
+                    && is_same(content, place.sha256)
+                {
+                    return Ok(false);
+                }
+                let read = content.to_vec();
+                Sha1::of(&read.map_err(|error| PlaceError::Content { package: self.name.clone(), error })?)
+            }
+            InodeKind::Symlink(target) => Sha1::of(target.as_bytes()),
+            _ => return Ok(false),
+        };
+        let recorded = self.database.owner(&entry.path).and_then(|owner| {
+            owner
+                .files()
+                .find(|(directory, file)| directory.join(&file.name).is_ok_and(|path| path == entry.path))
+        });
+        let as_recorded = recorded.is_some_and(|(_, file)| file.checksum == Some(there));
+        Ok(!as_recorded && new != Some(there))
+    }
+
+    fn insert(&mut self, path: TreePath, entry: &TableEntry, kind: InodeKind) -> Result<(), PlaceError> {
+        let access = self.access(entry);
+        let inode = Inode {
+            kind,
+            mode: Mode::new(access.mode),
+            owner: Owner { uid: access.uid, gid: access.gid },
+            mtime: Some(entry.mtime),
+            xattrs: entry.xattrs.clone(),
+            origin: Origin::Package(self.new.name().into()),
+        };
+        self.tree.insert(path, inode).map(drop).map_err(|error| self.name_error(error))
+    }
+
+    fn access(&self, entry: &TableEntry) -> Access {
+        let xattrs = entry.xattrs.iter().map(|(name, value)| (&**name, &**value));
+        Access {
+            uid: self.accounts.user(&entry.user).unwrap_or(entry.uid),
+            gid: self.accounts.group(&entry.group).unwrap_or(entry.gid),
+            mode: entry.mode,
+            xattrs: xattr_digest(xattrs),
+        }
+    }
+
+    fn name_error(&self, error: NameError) -> PlaceError {
+        PlaceError::Name { package: self.name.clone(), error }
+    }
+}
+
+fn is_same(content: &Content, digest: Sha256) -> bool {
+    content.digest() == digest
+}
+
+/// Whether `package` says that it may overwrite files of `other`.
+fn replaces(package: &InstalledPackage, other: &InstalledPackage) -> bool {
+    package.replaces.iter().filter_map(|text| Dependency::of_index(text).ok()).any(|dependency| {
+        *dependency.name == *other.name()
+            && !dependency.conflict
+            && dependency.constraint.accepts(Some(other.version()), other.field('C').parse().ok())
+    })
+}
+
+/// Whose owner and mode a directory of both has: the higher `replaces_priority`, then of one origin its main
+/// package, then the first by name.
+fn comes_before(a: &InstalledPackage, b: &InstalledPackage) -> bool {
+    let is_main = |package: &InstalledPackage| package.name() == package.origin();
+    a.replaces_priority
+        .cmp(&b.replaces_priority)
+        .then_with(|| {
+            let same_origin = a.origin() == b.origin();
+            (same_origin && is_main(a)).cmp(&(same_origin && is_main(b)))
+        })
+        .then_with(|| b.name().cmp(a.name()))
+        .is_gt()
+}

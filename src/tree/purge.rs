@@ -1,0 +1,79 @@
+//! Taking a package out of a tree.
+//!
+//! Its files go, and the directories that nobody else has and that are empty then. A file that somebody
+//! changed where changes are protected stays, as apk leaves it.
+//!
+//! Source: spec apk v2, "Install semantics".
+
+use super::place::Installation;
+use super::protected::{ProtectedPaths, Protection};
+use super::{InodeKind, Origin};
+use crate::apk::installed::{InstalledFile, InstalledPackage};
+use crate::content::ContentError;
+use crate::digest::Sha1;
+use crate::path::TreePath;
+
+impl Installation {
+    /// Takes out the package `name`, if it is there; returns the changed files that stay.
+    pub fn purge(&mut self, name: &str) -> Result<Vec<TreePath>, ContentError> {
+        let Some(package) = self.database.package(name).cloned() else { return Ok(Vec::new()) };
+        let protected = ProtectedPaths::of(&self.tree)?;
+        let mut kept = Vec::new();
+        for (directory, file) in package.files() {
+            let Ok(path) = directory.join(&file.name) else { continue };
+            if protected.protection(&path) == Protection::Changed && self.is_changed(&path, file)? {
+                kept.push(path);
+            }
+        }
+        for path in &kept {
+            if let Some(inode) = self.tree.get_mut(path) {
+                inode.origin = Origin::Generated;
+            }
+        }
+        self.database.remove(name);
+        self.remove_files(&package, &kept);
+        Ok(kept)
+    }
+
+    /// Removes what `former`, an older or newer version of a package, had and nobody has any more.
+    pub(super) fn remove_unowned(&mut self, former: &InstalledPackage) {
+        self.remove_files(former, &[]);
+    }
+
+    fn remove_files(&mut self, package: &InstalledPackage, kept: &[TreePath]) {
+        for (directory, file) in package.files() {
+            let Ok(path) = directory.join(&file.name) else { continue };
+            if self.database.owner(&path).is_some() || kept.contains(&path) {
+                continue;
+            }
+            if let Ok(physical) = self.tree.physical(&path)
+                && !self.tree.is_directory(&physical)
+            {
+                // A name that is no directory can always go.
+                let _ = self.tree.remove(&physical);
+            }
+        }
+        let mut directories: Vec<&TreePath> =
+            package.directories.iter().map(|directory| &directory.path).collect();
+        directories.sort_unstable();
+        for path in directories.into_iter().rev().filter(|path| !path.is_root()) {
+            if self.database.directory_owners(path).next().is_none()
+                && let Ok(physical) = self.tree.physical(path)
+                && self.tree.is_directory(&physical)
+            {
+                // One that is not empty stays, by the tree's own rule.
+                let _ = self.tree.remove(&physical);
+            }
+        }
+    }
+
+    fn is_changed(&self, path: &TreePath, file: &InstalledFile) -> Result<bool, ContentError> {
+        let Ok(physical) = self.tree.physical(path) else { return Ok(false) };
+        let there = match self.tree.get(&physical).map(|inode| &inode.kind) {
+            Some(InodeKind::File(content)) => Sha1::of(&content.to_vec()?),
+            Some(InodeKind::Symlink(target)) => Sha1::of(target.as_bytes()),
+            _ => return Ok(false),
+        };
+        Ok(file.checksum != Some(there))
+    }
+}

@@ -1,0 +1,80 @@
+# Runs the real apk and writes what came of it to standard output as one tar: `log` (what apk printed),
+# `status` (its exit code) and, unless only words are wanted, the root filesystem below `tree/`.
+#
+# To be run as root in a mount namespace of its own. Everything is on a tmpfs in that namespace, so that
+# nothing is left when it ends, however it ends.
+#
+#   PLACE    an existing directory that hides nothing that is read, to mount on
+#   BASE     the minirootfs, whose apk is run
+#   ROOT     host: the minirootfs is the root filesystem; else the architecture of an empty one
+#   SCRIPTS  yes: the root filesystem gets a /dev and a /proc, or scripts would write a file dev/null
+#   EMIT     tree or words
+#   then key=FILE and repository=DIR (in apk /.reference/repositories/0 and so on), `--`, and apk's arguments
+set -eu
+place=$1 base=$2 root=$3 scripts=$4 emit=$5
+shift 5
+
+mount -t tmpfs -o mode=755 apkcompose-reference "$place"
+host=$place/host
+mkdir "$host"
+tar -C "$host" --numeric-owner --xattrs --xattrs-include='*' -xpf "$base"
+work=$host/.reference
+mkdir "$work" "$work/keys" "$work/repositories"
+: >"$work/none"
+
+count=0
+while [ "$1" != -- ]; do
+    case $1 in
+    key=*)
+        cp "${1#key=}" "$work/keys/"
+        ;;
+    repository=*)
+        mkdir "$work/repositories/$count"
+        mount -o bind,ro "${1#repository=}" "$work/repositories/$count"
+        count=$((count + 1))
+        ;;
+    esac
+    shift
+done
+shift
+
+tree=$host
+if [ "$root" != host ]; then
+    tree=$host/target
+    mkdir "$tree"
+    # A simulation does not make the database it needs.
+    if [ "$emit" = words ]; then
+        chroot "$host" /sbin/apk --root /target --initdb --arch "$root" add >/dev/null
+    fi
+fi
+if [ "$scripts" = yes ]; then
+    mkdir -p "$tree/dev" "$tree/proc"
+    mount -t tmpfs -o mode=755 dev "$tree/dev"
+    mknod -m 666 "$tree/dev/null" c 1 3
+    mknod -m 666 "$tree/dev/zero" c 1 5
+    mknod -m 666 "$tree/dev/random" c 1 8
+    mknod -m 666 "$tree/dev/urandom" c 1 9
+    mount -t proc proc "$tree/proc"
+fi
+
+status=0
+if [ $# -gt 0 ]; then
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$host" /sbin/apk "$@" </dev/null >"$place/log" 2>&1 || status=$?
+else
+    : >"$place/log"
+fi
+echo "$status" >"$place/status"
+
+if [ "$emit" = words ]; then
+    exec tar -C "$place" -cf - log status
+fi
+if [ "$scripts" = yes ]; then
+    umount "$tree/dev" "$tree/proc"
+fi
+while [ "$count" -gt 0 ]; do
+    count=$((count - 1))
+    umount "$work/repositories/$count"
+done
+rm -r "$work"
+mv "$tree" "$place/tree"
+exec tar -C "$place" --numeric-owner --xattrs --xattrs-include='*' -cf - log status tree
