@@ -31,6 +31,7 @@ pub type Values = BTreeMap<VariableName, String>;
 pub struct Draft {
     name: String,
     source: Arc<Source>,
+    description: Option<String>,
     /// In the order of merging, the command line last.
     layers: Vec<Node>,
     variables: Variables,
@@ -51,11 +52,17 @@ impl Draft {
         let variables = read_variables(&layers)?;
         // Every layer is looked through once, so that a mistake in a value that another one replaces, or
         // that is for another architecture, is found too.
-        let shown = substituted(&layers, &Substitution::new(&variables, Phase::Shown))?;
-        drop(shown);
+        let shown = merge(substituted(&layers, &Substitution::new(&variables, Phase::Shown))?);
+        let description = shown.get("description").and_then(Node::as_text).map(str::to_owned);
         let alpine = early_alpine(&layers, &variables)?;
-        let draft =
-            Self { name: found.name.clone(), source: Arc::clone(&found.source), layers, variables, alpine };
+        let draft = Self {
+            name: found.name.clone(),
+            source: Arc::clone(&found.source),
+            description,
+            layers,
+            variables,
+            alpine,
+        };
         draft.check_provider_tags()?;
         Ok(draft)
     }
@@ -70,6 +77,12 @@ impl Draft {
     #[must_use]
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// What it says of itself; `provider-of` variables stand as they are.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
     /// Which Alpine, and where it comes from. Depends on no `provider-of` variable.

@@ -351,7 +351,10 @@ impl Flaw {
             Self::UnknownVariable { near, known, .. } => {
                 did_you_mean(near).or_else(|| match known.as_slice() {
                     [] => Some("the profile has no variables; they are stated in `vars`".to_owned()),
-                    known => Some(format!("the variables are {}", known.map_quoted())),
+                    known => {
+                        let first: Vec<&String> = known.iter().take(MAX_LISTED).collect();
+                        Some(format!("the variables are {}", first.map_quoted()))
+                    }
                 })
             }
             Self::BadReference { .. } => Some("write `$${` for a plain `${`".to_owned()),

@@ -2,8 +2,8 @@
 //!
 //! Tables merge key by key; lists append or replace as the schema says, a string already in the list not
 //! a second time; entries are told apart by their path or name and replaced whole, keeping their place.
-//! Files, directories and links share one space of paths: a link over what an earlier profile made a file
-//! takes its place, and the other way round.
+//! Files, directories and links share one space of paths: what a later profile makes of a path displaces
+//! what cannot be beside it.
 //!
 //! Source: design, "The profile", "Merging".
 
@@ -66,11 +66,16 @@ fn append(under: &mut Node, over: Node, of: &Shape) {
         return;
     };
     // A relative path means another place in another profile.
-    let is_same_everywhere = matches!(of, Shape::Text | Shape::Verbatim | Shape::TextOrInteger);
+    let is_same_everywhere = |text: &str| match of {
+        Shape::Path => false,
+        // A repository.
+        Shape::Either(..) => !text.contains("./"),
+        _ => true,
+    };
     let mut known: HashSet<String> = lower.iter().filter_map(Node::as_text).map(str::to_owned).collect();
     for node in upper {
         let repeated =
-            is_same_everywhere && node.as_text().is_some_and(|text| !known.insert(text.to_owned()));
+            node.as_text().is_some_and(|text| is_same_everywhere(text) && !known.insert(text.to_owned()));
         if !repeated {
             lower.push(node);
         }
@@ -105,20 +110,62 @@ fn identity<'a>(entry: &'a Node, by: &str) -> Option<&'a str> {
     entry.get(by)?.as_text().map(|text| text.trim_end_matches('/'))
 }
 
-/// The paths that `table` states under `kind`.
-fn paths<'a>(table: &'a Table, kind: &str) -> HashSet<&'a str> {
-    let entries = table.get(kind).map(Node::elements).unwrap_or_default();
-    entries.iter().filter_map(|entry| identity(entry, "path")).collect()
+/// What an entry makes of its path, as far as that is known without the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Makes {
+    Link,
+    File,
+    Directory,
+    /// What lies at its source: a file, or what is put into a directory.
+    Copy,
 }
 
-/// Takes out of `under` the links where `over` has files or directories, and the other way round.
-fn remove_displaced(under: &mut Table, over: &Table) {
-    let links = paths(over, "links");
-    let others: HashSet<&str> = paths(over, "files").union(&paths(over, "dirs")).copied().collect();
-    for (kind, displaced) in [("files", &links), ("dirs", &links), ("links", &others)] {
-        if let Some(Value::List(entries)) = under.get_mut(kind).map(|node| &mut node.value) {
-            entries.retain(|entry| !identity(entry, "path").is_some_and(|path| displaced.contains(path)));
+impl Makes {
+    fn of(kind: &str, entry: &Node) -> Self {
+        match kind {
+            "links" => Self::Link,
+            "dirs" => Self::Directory,
+            _ if entry.get("source").is_some() => Self::Copy,
+            _ => Self::File,
         }
+    }
+
+    /// Whether both can be said of one path: a directory may be stated beside what is put into it.
+    fn goes_with(self, other: Self) -> bool {
+        matches!((self, other), (Self::Directory, Self::Copy) | (Self::Copy, Self::Directory))
+    }
+}
+
+const KINDS: [&str; 3] = ["files", "dirs", "links"];
+
+/// The paths that `table` states, with what is made of them.
+fn paths(table: &Table) -> HashMap<&str, Vec<Makes>> {
+    let mut paths: HashMap<&str, Vec<Makes>> = HashMap::new();
+    for kind in KINDS {
+        for entry in table.get(kind).map(Node::elements).unwrap_or_default() {
+            if let Some(path) = identity(entry, "path") {
+                paths.entry(path).or_default().push(Makes::of(kind, entry));
+            }
+        }
+    }
+    paths
+}
+
+/// Takes out of `under` what cannot be beside what `over` makes of the same path. Entries of one kind stay,
+/// to be replaced in their place.
+fn remove_displaced(under: &mut Table, over: &Table) {
+    let later = paths(over);
+    for kind in KINDS {
+        let Some(Value::List(entries)) = under.get_mut(kind).map(|node| &mut node.value) else { continue };
+        entries.retain(|entry| {
+            let makes = Makes::of(kind, entry);
+            let is_file = |makes| matches!(makes, Makes::File | Makes::Copy);
+            let stays = |other: &Makes| {
+                makes == *other || makes.goes_with(*other) || (is_file(makes) && is_file(*other))
+            };
+            let others = identity(entry, "path").and_then(|path| later.get(path));
+            others.is_none_or(|others| others.iter().all(stays))
+        });
     }
 }
 
@@ -134,24 +181,31 @@ pub(super) fn duplicates(profile: &Node) -> Vec<Problem> {
 }
 
 fn duplicates_in(table: &Node, path: &str, problems: &mut Vec<Problem>) {
-    // A directory may be stated beside what is put into it; a link excludes everything else.
-    for (kinds, by) in [
-        (&["files", "links"][..], "path"),
-        (&["dirs", "links"][..], "path"),
-        (&["users"][..], "name"),
-        (&["groups"][..], "name"),
-    ] {
-        let mut first: HashMap<&str, &Node> = HashMap::new();
-        for kind in kinds {
-            for entry in table.get(kind).map(Node::elements).unwrap_or_default() {
-                let Some(name) = identity(entry, by) else { continue };
-                let Some(earlier) = first.insert(name, entry) else { continue };
-                let flaw = Flaw::Duplicate { text: name.to_owned(), first: earlier.origin.clone() };
-                let problem = Problem { origin: entry.origin.clone(), key: below(path, kind), flaw };
-                if !problems.contains(&problem) {
-                    problems.push(problem);
-                }
+    let mut paths: HashMap<&str, Vec<(Makes, &Node)>> = HashMap::new();
+    for kind in KINDS {
+        for entry in table.get(kind).map(Node::elements).unwrap_or_default() {
+            let Some(name) = identity(entry, "path") else { continue };
+            let makes = Makes::of(kind, entry);
+            let earlier = paths.entry(name).or_default();
+            if let Some((_, first)) = earlier.iter().find(|(other, _)| !makes.goes_with(*other)) {
+                problems.push(duplicate(name, entry, first, &below(path, kind)));
+            } else {
+                earlier.push((makes, entry));
             }
         }
     }
+    for kind in ["users", "groups"] {
+        let mut names: HashMap<&str, &Node> = HashMap::new();
+        for entry in table.get(kind).map(Node::elements).unwrap_or_default() {
+            let Some(name) = identity(entry, "name") else { continue };
+            if let Some(first) = names.insert(name, entry) {
+                problems.push(duplicate(name, entry, first, &below(path, kind)));
+            }
+        }
+    }
+}
+
+fn duplicate(name: &str, entry: &Node, first: &Node, key: &str) -> Problem {
+    let flaw = Flaw::Duplicate { text: name.to_owned(), first: first.origin.clone() };
+    Problem { origin: entry.origin.clone(), key: key.to_owned(), flaw }
 }

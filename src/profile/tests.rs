@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::account::{Account, Id};
 use super::builtin::EmbeddedFile;
 use super::*;
+use crate::apk::dependency::Tag;
 use crate::arch::Arch;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
@@ -139,7 +140,7 @@ fn every_alpine_key_is_read() {
     let repositories: Vec<(Option<&str>, String, usize)> = alpine
         .repositories
         .iter()
-        .map(|entry| (entry.tag.as_ref().map(|t| t.as_str()), entry.location.to_string(), entry.keys.len()))
+        .map(|entry| (entry.tag.as_ref().map(Tag::as_str), entry.location.to_string(), entry.keys.len()))
         .collect();
     let expected = [
         (None, "main".to_owned(), 0),
@@ -241,7 +242,7 @@ fn a_profile_merges_over_what_it_extends() {
     assert_eq!(profile.users.iter().map(|user| user.uid.get()).collect::<Vec<_>>(), [1001]);
 
     let image = &profile.image;
-    assert_eq!(image.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(), ["child:1"]);
+    assert_eq!(image.tags.iter().map(names::ImageReference::as_str).collect::<Vec<_>>(), ["child:1"]);
     assert_eq!(image.command, ["nginx", "-g", "daemon off;"]);
     let environment: Vec<(&str, &str)> =
         image.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -251,6 +252,34 @@ fn a_profile_merges_over_what_it_extends() {
     assert_eq!(check.test.to_argv(), ["CMD", "true"]);
     assert_eq!(check.interval.unwrap().to_string(), "20s");
     assert_eq!(image.smoke.len(), 1);
+}
+
+#[test]
+fn what_a_later_profile_makes_of_a_path_displaces_what_cannot_be_beside_it() {
+    let below = tempfile::tempdir().unwrap();
+    let entry = |kind: &str| match kind {
+        "link" => "[[links]]\npath = \"/x\"\ntarget = \"y\"\n",
+        "file" => "[[files]]\npath = \"/x\"\ncontent = \"\"\n",
+        "copy" => "[[files]]\npath = \"/x\"\nsource = \"x\"\n",
+        _ => "[[dirs]]\npath = \"/x\"\n",
+    };
+    let together = [("copy", "directory"), ("directory", "copy")];
+    for under in ["link", "file", "copy", "directory"] {
+        for over in ["link", "file", "copy", "directory"] {
+            let parent = below.path().join("parent.toml");
+            crate::root::write_file(&parent, entry(under).as_bytes()).unwrap();
+            let child = below.path().join("child.toml");
+            let text = format!("extends = [\"parent.toml\"]\n{}", entry(over));
+            crate::root::write_file(&child, text.as_bytes()).unwrap();
+            let profile = resolved(&load(&child, &Overrides::default()).unwrap(), Arch::X86_64);
+            let counts = [profile.links.len(), profile.files.len(), profile.directories.len()];
+            let expected = if together.contains(&(under, over)) { 2 } else { 1 };
+            assert_eq!(counts.iter().sum::<usize>(), expected, "{over} over {under}: {counts:?}");
+            let both = format!("{}{}", entry(under), entry(over));
+            let accepted = load_text(&both, &Overrides::default()).is_ok();
+            assert_eq!(accepted, expected == 2, "{under} and {over}");
+        }
+    }
 }
 
 #[test]
@@ -294,7 +323,7 @@ fn the_command_line_is_merged_over_all() {
     assert_eq!(alpine.keys[1].value.to_string(), "/here/x.rsa.pub");
     assert_eq!(alpine.keys[1].origin.to_string(), "--key");
     let profile = draft.resolve(Arch::Riscv64, &Values::new()).unwrap();
-    assert_eq!(profile.image.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(), ["mine:84"]);
+    assert_eq!(profile.image.tags.iter().map(names::ImageReference::as_str).collect::<Vec<_>>(), ["mine:84"]);
     assert_eq!(profile.packages.runtime[0].value.to_string(), "php84-fpm");
 }
 
@@ -328,7 +357,7 @@ fn a_mistake_on_the_command_line_is_told_as_one() {
     let tag = Overrides { tags: vec!["Mine".into()], ..Overrides::default() };
     insta::assert_snapshot!(message(&tag), @"--tag: `Mine` is not an image name (\"[registry/]name[:tag]\": lower-case letters and digits, joined by `.`, `_`, `-` and `/`)");
     let repository = Overrides { repositories: vec!["local".into(), "a/b".into()], ..Overrides::default() };
-    insta::assert_snapshot!(message(&repository), @"");
+    insta::assert_snapshot!(message(&repository), @r#"--repository: `a/b` is not a repository ("main", "edge/community", "v3.22/main", a URL, or a directory beginning with `/`, `./` or `../`; `@tag ` may stand before it)"#);
 }
 
 #[test]
@@ -353,7 +382,12 @@ fn a_profile_is_found_by_name_in_order() {
 #[test]
 fn an_unknown_profile_is_told_what_there_is() {
     let error = find("bsae", Path::new("/nowhere"), BUILT_INS).unwrap_err();
-    insta::assert_snapshot!(format!("{error}\n{}", error.hint().unwrap()), @"");
+    insta::assert_snapshot!(format!("{error}\n{}", error.hint().unwrap()), @r"
+    there is no profile `bsae`
+    did you mean `base`?
+    looked for /nowhere/bsae.toml and /nowhere/profiles/bsae.toml
+    the built-in profiles are `base`
+    ");
 }
 
 #[test]
@@ -437,14 +471,14 @@ fn what_is_shown_is_a_profile_that_says_the_same() {
         let again = Draft::load(&found, &Overrides::default(), BUILT_INS)
             .unwrap_or_else(|error| panic!("{error}\n{text}"));
         for arch in [Arch::X86_64, Arch::Aarch64] {
-            let [left, right] = [&original, &again].map(|draft| without_places(resolved(draft, arch)));
+            let [left, right] = [&original, &again].map(|draft| without_places(&resolved(draft, arch)));
             assert_eq!(left, right, "{text}");
         }
     }
 }
 
 /// The debug form without origins, for comparing profiles that say the same in different places.
-fn without_places(profile: Profile) -> String {
+fn without_places(profile: &Profile) -> String {
     let debug = format!("{profile:#?}");
     let mut depth = None;
     let kept = debug.lines().filter(|line| {

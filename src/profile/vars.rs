@@ -25,6 +25,8 @@ const MAX_VALUE: usize = 4096;
 const MAX_TEXT: usize = 64 << 10;
 /// All strings of all profiles together, after their variables are replaced, in bytes.
 const MAX_TOTAL: usize = 16 << 20;
+/// The most problems that are collected.
+const MAX_PROBLEMS: usize = 100;
 
 /// What a profile says of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +130,8 @@ impl<'a> Substitution<'a> {
     /// `key` is what messages call the node; problems inside a table are named below it.
     fn node(&self, node: &Node, shape: &Shape, key: &str, problems: &mut Vec<Problem>) -> Node {
         match (shape, &node.value) {
+            // Beyond that nobody reads on, and looking for near names takes its time.
+            _ if problems.len() >= MAX_PROBLEMS => node.clone(),
             (
                 Shape::Text | Shape::Path | Shape::TextOrInteger | Shape::Either(Shape::Text, _),
                 Value::Text(text),
@@ -195,7 +199,7 @@ impl<'a> Substitution<'a> {
     }
 
     fn put(&self, name: &str, out: &mut String) -> Result<(), Flaw> {
-        let found = self.variables.iter().find(|(variable, _)| variable.as_str() == name);
+        let found = self.variables.get_key_value(name);
         let (variable, stated) = found.ok_or_else(|| self.unknown(name))?;
         match (&stated.value, self.phase) {
             // What is shown is to read back as it is.
