@@ -6,6 +6,8 @@
 //!
 //! Source: spec apk v2, "Signatures".
 
+use std::io;
+
 use crate::archive::gzip::{self, GzipError};
 use crate::archive::tar_read::{EntryKind, TarError, TarReader};
 
@@ -87,6 +89,12 @@ pub enum SignatureMemberError {
     /// Bits that mean nothing are set.
     #[error("the signature member has bits set behind its data")]
     UnusedBits,
+    /// It inflates to something sensible, and is one bit from how that is encoded.
+    #[error("the signature member is damaged: one bit of its encoding is wrong")]
+    Damaged,
+    /// It could not be encoded again to be compared.
+    #[error("the signature member cannot be compared: {0}")]
+    Encode(io::Error),
 }
 
 /// Splits a signed file into its signatures and what they sign.
@@ -105,6 +113,9 @@ pub fn split(file: &[u8]) -> Result<(Vec<Signature>, &[u8]), SignatureMemberErro
     let member = file.get(..file.len() - rest.len()).unwrap_or_default();
     if !gzip::unused_bits_are_zero(member) {
         return Err(SignatureMemberError::UnusedBits);
+    }
+    if gzip::is_one_bit_from_usual(member, &tar).map_err(SignatureMemberError::Encode)? {
+        return Err(SignatureMemberError::Damaged);
     }
     Ok((read(&tar)?, rest))
 }

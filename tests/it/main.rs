@@ -15,6 +15,14 @@ mod support;
 mod archive;
 /// Which module may import which.
 mod floors;
+// The example that builds the repository uses another part of it.
+#[allow(dead_code, reason = "shared with the example")]
+#[path = "../../demo/mod.rs"]
+mod demo;
+/// The repository of the `demo` profile against its sources and the real apk.
+mod demo_repository;
+/// The formats against the real apk and the real packages: what we write, and what we read.
+mod formats;
 /// What the tests run with: commands, needs, mirrors to damage, figures.
 mod harness;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
