@@ -14,6 +14,7 @@
 
 pub mod account;
 pub mod builtin;
+mod demo_files;
 mod document;
 mod draft;
 mod error;
