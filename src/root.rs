@@ -227,6 +227,21 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
+/// A file in `directory` that has no name: it is gone when it is closed, however the program ends.
+pub fn nameless_file(directory: &Path) -> Result<File, FileError> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR);
+    match opened {
+        Ok(descriptor) => Ok(File::from(descriptor)),
+        // Not every file system has files without names.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+            let named = AtomicFile::create(&directory.join("spool"))?;
+            named.file.try_clone().map_err(FileError::on("create a file in", directory))
+        }
+        Err(error) => Err(FileError::on("create a file in", directory)(error.into())),
+    }
+}
+
 /// A file that takes its final name only when it is complete. Dropped before, it disappears.
 #[derive(Debug)]
 pub struct AtomicFile {

@@ -10,14 +10,14 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use super::branch::Branch;
+use super::branch::resolve_branch;
 use super::error::{FetchError, Statement};
 use super::packages::{Watched, is_the_mirrors_fault};
-use super::release::{Release, ReleaseVersion, branch_of};
 use super::releases::{ListedMinirootfs, ReleaseList, plain};
 use super::source::{Opened, Source};
 use crate::arch::Arch;
 use crate::digest::{Sha256, Sha256Hasher, Sha512};
+use crate::profile::release::{Branch, Release, ReleaseVersion};
 use crate::report::{Reporter, Step};
 use crate::root::{self, FileError};
 use crate::store::{Store, StoredRootfs};
@@ -30,7 +30,7 @@ const BUFFER: usize = 256 * 1024;
 /// Why a base is believed, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum BaseTrust {
+pub enum TrustRung {
     /// It has the digest the profile states.
     ExpectedSha256,
     /// Its files are those of signed packages.
@@ -41,7 +41,7 @@ pub enum BaseTrust {
     LocalFile,
 }
 
-impl fmt::Display for BaseTrust {
+impl fmt::Display for TrustRung {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ExpectedSha256 => "base-sha256 of the profile",
@@ -58,7 +58,7 @@ pub struct Base {
     /// Its archive.
     pub rootfs: StoredRootfs,
     /// Why it is believed.
-    pub trust: BaseTrust,
+    pub trust: TrustRung,
     /// The archive's file name.
     pub file: String,
     /// Which release it is, if it is one.
@@ -84,7 +84,7 @@ pub fn minirootfs(
     wanted: &Minirootfs<'_>,
     reporter: &dyn Reporter,
 ) -> Result<Base, FetchError> {
-    let branch = branch_of(wanted.release, wanted.mirrors, wanted.arch)?;
+    let branch = resolve_branch(wanted.release.branch(), wanted.mirrors, wanted.arch)?;
     let mut looked_at = Vec::new();
     for mirror in wanted.mirrors {
         let directory = format!("{branch}/releases/{}", wanted.arch);
@@ -93,11 +93,7 @@ pub fn minirootfs(
             return found.fetch(store, reporter);
         }
     }
-    let release = match wanted.release {
-        Release::Exact(_, version) => version.to_string(),
-        Release::Newest(_) | Release::LatestStable => branch.to_string(),
-    };
-    Err(FetchError::NoRelease { release, arch: wanted.arch, looked_at })
+    Err(FetchError::NoRelease { release: wanted.release.to_string(), arch: wanted.arch, looked_at })
 }
 
 /// The root filesystem in the archive at `path`: from `store`, or copied into it.
@@ -125,7 +121,7 @@ pub fn rootfs_archive(
     })?;
     Ok(Base {
         rootfs,
-        trust: if sha256.is_some() { BaseTrust::ExpectedSha256 } else { BaseTrust::LocalFile },
+        trust: if sha256.is_some() { TrustRung::ExpectedSha256 } else { TrustRung::LocalFile },
         file: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         release: None,
     })
@@ -151,7 +147,7 @@ struct Found<'a> {
     file: String,
     release: ReleaseVersion,
     stated: Stated,
-    trust: BaseTrust,
+    trust: TrustRung,
 }
 
 impl<'a> Found<'a> {
@@ -162,19 +158,15 @@ impl<'a> Found<'a> {
         branch: Branch,
         wanted: &Minirootfs<'_>,
     ) -> Result<Option<Self>, FetchError> {
-        let list = ReleaseList::fetch(mirror, &branch.to_string(), wanted.arch)?;
-        let listed = match (&list, wanted.release) {
-            (Some(list), Release::Newest(_) | Release::LatestStable) => list.newest(branch)?,
-            (Some(list), Release::Exact(_, version)) => list.exactly(version),
-            (None, _) => None,
-        };
+        let list = ReleaseList::fetch(mirror, branch, wanted.arch)?;
+        let listed = list.as_ref().map(|list| list.greatest(wanted.release, branch)).transpose()?.flatten();
         let (file, release) = match (listed, wanted.release) {
             (Some(listed), _) => (listed.file.clone(), listed.version.clone()),
             // Older releases stay where they were when the list speaks of a newer one.
-            (None, Release::Exact(_, version)) => {
+            (None, Release::Exact(version)) => {
                 (format!("alpine-minirootfs-{version}-{}.tar.gz", wanted.arch), version.clone())
             }
-            (None, Release::Newest(_) | Release::LatestStable) => return Ok(None),
+            (None, Release::Series(_) | Release::Edge | Release::LatestStable) => return Ok(None),
         };
         let path = format!("{directory}/{file}");
         if listed.is_none() && mirror.open(&path)?.is_none() {
@@ -190,9 +182,9 @@ impl<'a> Found<'a> {
             stated.sha256("base-sha256 of the profile", sha256)?;
         }
         let trust = match (wanted.sha256, has_sidecar) {
-            (Some(_), _) => BaseTrust::ExpectedSha256,
+            (Some(_), _) => TrustRung::ExpectedSha256,
             // Every source there is so far is a local one.
-            (None, true) => BaseTrust::Sidecar,
+            (None, true) => TrustRung::Sidecar,
             (None, false) => return Err(FetchError::NothingStated { file: stated.file }),
         };
         Ok(Some(Self { mirror, path, file, release, stated, trust }))

@@ -1,11 +1,11 @@
 //! What can go wrong with fetching.
 
-use super::branch::Branch;
 use super::source::SourceError;
 use crate::apk::index::Flaw;
 use crate::apk::index_file::IndexFileError;
 use crate::arch::Arch;
 use crate::kind::{Explain, Kind};
+use crate::profile::release::Branch;
 use crate::root::FileError;
 use crate::store::StoreError;
 
@@ -207,7 +207,7 @@ pub enum ReleaseListFlaw {
     #[error("it is of {branch}, not of {expected}")]
     Branch {
         /// What it says.
-        branch: String,
+        branch: Branch,
         /// What it should be of.
         expected: Branch,
     },

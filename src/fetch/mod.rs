@@ -2,7 +2,7 @@
 //!
 //! [`Source`] is the one place that knows how bytes are reached; everything else asks it for paths below
 //! it. What comes back is checked here before anybody sees it: an index by its signature, a package by
-//! the [`crate::store`], a base by what states its digest ([`BaseTrust`]).
+//! the [`crate::store`], a base by what states its digest ([`TrustRung`]).
 //!
 //! Results never depend on how many threads work: they come in the order asked for, and of several
 //! failures the first in that order is told.
@@ -14,15 +14,13 @@ mod branch;
 mod error;
 mod packages;
 mod parallel;
-mod release;
 mod releases;
 mod repository;
 mod source;
 
-pub use base::{Base, BaseTrust, Minirootfs, minirootfs, rootfs_archive};
-pub use branch::Branch;
+pub use base::{Base, Minirootfs, TrustRung, minirootfs, rootfs_archive};
+pub use branch::resolve_branch;
 pub use error::{FetchError, ReleaseListFlaw, Statement};
 pub use packages::{PackageRequest, packages};
-pub use release::{Release, ReleaseError, ReleaseVersion, branch_of};
-pub use repository::{Repository, index, indexes};
-pub use source::{Embedded, Source, SourceError};
+pub use repository::{Repository, Surroundings, index, indexes};
+pub use source::{Source, SourceError};

@@ -8,12 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use super::branch::Branch;
 use super::error::{FetchError, ReleaseListFlaw};
-use super::release::ReleaseVersion;
 use super::source::Source;
 use crate::arch::Arch;
 use crate::digest::{Sha256, Sha512};
+use crate::profile::release::{Branch, Release, ReleaseVersion};
 
 /// The largest list that is read, in bytes. Alpine's has 5,000.
 const MAX_LIST: u64 = 1 << 20;
@@ -30,7 +29,7 @@ pub(super) struct ReleaseList {
 /// A minirootfs, as a list of releases has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListedMinirootfs {
-    pub(super) branch: String,
+    pub(super) branch: Branch,
     pub(super) version: ReleaseVersion,
     pub(super) file: String,
     pub(super) size: u64,
@@ -40,7 +39,7 @@ pub(super) struct ListedMinirootfs {
 
 impl ReleaseList {
     /// The list in `branch`, a directory of `mirror`, if there is one.
-    pub(super) fn fetch(mirror: &Source, branch: &str, arch: Arch) -> Result<Option<Self>, FetchError> {
+    pub(super) fn fetch(mirror: &Source, branch: Branch, arch: Arch) -> Result<Option<Self>, FetchError> {
         let path = format!("{branch}/releases/{arch}/latest-releases.yaml");
         let location = mirror.locate(&path);
         let Some(bytes) = mirror.read(&path, MAX_LIST)? else { return Ok(None) };
@@ -55,23 +54,24 @@ impl ReleaseList {
         &self.location
     }
 
-    /// The newest of `branch`. A list of another branch is an error.
-    pub(super) fn newest(&self, branch: Branch) -> Result<Option<&ListedMinirootfs>, FetchError> {
-        if let Some(other) = self.minirootfs.iter().find(|listed| !listed.is_of(branch)) {
-            let flaw = ReleaseListFlaw::Branch { branch: other.branch.clone(), expected: branch };
+    /// Of those that may serve as `release`, the greatest. A list of another branch than `branch`, in whose
+    /// directory it lies, is an error.
+    pub(super) fn greatest(
+        &self,
+        release: &Release,
+        branch: Branch,
+    ) -> Result<Option<&ListedMinirootfs>, FetchError> {
+        if let Some(other) = self.minirootfs.iter().find(|listed| listed.branch != branch) {
+            let flaw = ReleaseListFlaw::Branch { branch: other.branch, expected: branch };
             return Err(FetchError::ReleaseList { location: self.location.clone(), flaw });
         }
-        Ok(self.minirootfs.iter().max_by(|a, b| a.version.cmp(&b.version)))
-    }
-
-    /// The one with that version.
-    pub(super) fn exactly(&self, version: &ReleaseVersion) -> Option<&ListedMinirootfs> {
-        self.minirootfs.iter().find(|listed| listed.version == *version)
+        let acceptable = self.minirootfs.iter().filter(|listed| release.accepts(&listed.version));
+        Ok(acceptable.max_by(|a, b| a.version.cmp(&b.version)))
     }
 
     /// The branch it is of.
     pub(super) fn branch(&self) -> Result<Branch, FetchError> {
-        self.minirootfs.first().and_then(|listed| listed.branch.parse().ok()).ok_or_else(|| {
+        self.minirootfs.first().map(|listed| listed.branch).ok_or_else(|| {
             let flaw = ReleaseListFlaw::Value { key: "branch" };
             FetchError::ReleaseList { location: self.location.clone(), flaw }
         })
@@ -79,10 +79,6 @@ impl ReleaseList {
 }
 
 impl ListedMinirootfs {
-    fn is_of(&self, branch: Branch) -> bool {
-        self.branch == branch.to_string() && self.version.is_of(branch)
-    }
-
     fn of(fields: &BTreeMap<&str, &str>, arch: Arch) -> Result<Self, ReleaseListFlaw> {
         let value = |key| fields.get(key).copied().ok_or(ReleaseListFlaw::Value { key });
         let wrong = |key| move || ReleaseListFlaw::Value { key };
@@ -93,9 +89,12 @@ impl ListedMinirootfs {
         if file.contains('/') || file.starts_with('.') || file.chars().any(char::is_control) {
             return Err(ReleaseListFlaw::Value { key: "file" });
         }
+        let version: ReleaseVersion = value("version")?.parse().map_err(|_| wrong("version")())?;
+        // `latest-stable` is no branch of its own.
+        let branch = value("branch")?.parse().ok().filter(|branch| *branch == version.branch());
         Ok(Self {
-            branch: value("branch")?.to_owned(),
-            version: value("version")?.parse().map_err(|_| ReleaseListFlaw::Value { key: "version" })?,
+            branch: branch.ok_or_else(wrong("branch"))?,
+            version,
             file: file.to_owned(),
             size: value("size")?.parse().ok().ok_or_else(wrong("size"))?,
             sha256: plain(value("sha256")?, Sha256::to_hex).ok_or_else(wrong("sha256"))?,
@@ -182,22 +181,33 @@ mod tests {
         let found = parse(list().as_bytes(), Arch::X86_64).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].file, "alpine-minirootfs-3.19.4-x86_64.tar.gz");
-        assert_eq!((found[0].branch.as_str(), found[0].version.as_str()), ("v3.19", "3.19.4"));
+        assert_eq!((found[0].branch.to_string().as_str(), found[0].version.as_str()), ("v3.19", "3.19.4"));
         assert_eq!((found[0].size, found[0].sha256.to_hex()), (3_299_369, "ab".repeat(32)));
     }
 
     #[test]
-    fn the_newest_is_so_by_version_not_by_place() {
+    fn the_greatest_that_may_serve_is_taken_wherever_it_stands() {
         let list = list();
-        let text: String =
-            ["3.19.10", "3.19.9", "3.19.10_rc1"].iter().map(|v| list.replace("3.19.4", v)).collect();
+        let text: String = ["3.19.10", "3.19.9", "3.19.11_rc1"]
+            .iter()
+            .map(|version| list.replace("3.19.4", version))
+            .collect();
         let minirootfs = parse(text.as_bytes(), Arch::X86_64).unwrap();
         let list = ReleaseList { location: "list".to_owned(), minirootfs };
-        let v3_19 = Branch::Stable { major: 3, minor: 19 };
-        assert_eq!(list.newest(v3_19).unwrap().unwrap().version.as_str(), "3.19.10");
-        assert!(list.exactly(&"3.19.9".parse().unwrap()).is_some());
-        assert!(matches!(list.newest(Branch::Edge), Err(FetchError::ReleaseList { .. })));
-        assert_eq!(list.branch().unwrap(), v3_19);
+        let branch = list.branch().unwrap();
+        assert_eq!(branch.to_string(), "v3.19");
+        for (release, version) in [
+            ("3.19", Some("3.19.10")),
+            ("3.19.9", Some("3.19.9")),
+            ("3.19.11_rc1", Some("3.19.11_rc1")),
+            ("latest-stable", Some("3.19.10")),
+            ("3.19.3", None),
+        ] {
+            let greatest = list.greatest(&release.parse().unwrap(), branch).unwrap();
+            assert_eq!(greatest.map(|listed| listed.version.as_str()), version, "{release}");
+        }
+        let elsewhere = list.greatest(&Release::Edge, Branch::Edge);
+        assert!(matches!(elsewhere, Err(FetchError::ReleaseList { .. })));
     }
 
     #[test]
@@ -218,6 +228,7 @@ mod tests {
             ("arch", "arch: x86_64", "arch: s390x"),
             ("file", "file: alpine", "file: ../alpine"),
             ("version", "version: 3", "version: x"),
+            ("branch", "branch: v3.19", "branch: v3.18"),
             ("size", "size: 3", "size: x"),
             ("sha256", "sha256: ab", "sha256: AB"),
             ("sha512", "sha512: cd", "sha512: "),

@@ -2,13 +2,15 @@
 
 use std::num::NonZeroUsize;
 
-use super::branch::Branch;
+use super::branch::{is_described_by, resolve_branch};
 use super::error::FetchError;
 use super::parallel;
 use super::source::{Opened, Source};
 use crate::apk::index_file::{MAX_INDEX_FILE, VerifiedIndex};
 use crate::apk::keys::Keyring;
 use crate::arch::Arch;
+use crate::profile::release::Branch;
+use crate::profile::repository::RepositoryLocation;
 use crate::report::{Reporter, Step};
 use crate::root::FileError;
 
@@ -27,17 +29,43 @@ pub struct Repository {
     directory: String,
 }
 
+/// What a repository's place depends on beside its own entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The mirrors, tried in order.
+    pub mirrors: &'a [Source],
+    /// The branch of the release, as [`resolve_branch`] returned it.
+    pub branch: Branch,
+    /// The architecture.
+    pub arch: Arch,
+}
+
 impl Repository {
-    /// One of Alpine's own, `BRANCH/SECTION` below every one of `mirrors`, which are tried in order. Its
-    /// index must be of that branch.
-    pub fn of_branch(
-        mirrors: &[Source],
-        branch: Branch,
-        section: &str,
-        arch: Arch,
+    /// The repository at `location`, which accepts the keys of `keyring`.
+    pub fn locate(
+        location: &RepositoryLocation,
+        surroundings: &Surroundings<'_>,
         keyring: Keyring,
-    ) -> Self {
-        let name = format!("{branch}/{section}");
+    ) -> Result<Self, FetchError> {
+        let Surroundings { mirrors, branch, arch } = *surroundings;
+        let at = |source| Self::at(&location.to_string(), source, arch, keyring.clone());
+        Ok(match location {
+            RepositoryLocation::Url(url) => at(Source::of_url(url)?),
+            RepositoryLocation::Directory(path) => at(Source::of_path(path)?),
+            RepositoryLocation::BelowRelease(name) => {
+                Self::of_branch(mirrors, branch, name.as_str(), arch, keyring)
+            }
+            RepositoryLocation::BelowMirror { branch, name } => {
+                let branch = resolve_branch(*branch, mirrors, arch)?;
+                Self::of_branch(mirrors, branch, name.as_str(), arch, keyring)
+            }
+        })
+    }
+
+    /// One of Alpine's own, `BRANCH/NAME` below every one of `mirrors`, which are tried in order. Its
+    /// index must be of that branch.
+    pub fn of_branch(mirrors: &[Source], branch: Branch, name: &str, arch: Arch, keyring: Keyring) -> Self {
+        let name = format!("{branch}/{name}");
         let directory = format!("{name}/");
         Self { name, arch, keyring, branch: Some(branch), sources: mirrors.to_vec(), directory }
     }
@@ -115,7 +143,7 @@ pub fn index(repository: &Repository) -> Result<VerifiedIndex, FetchError> {
             Err(error) => return Err(FetchError::Index { repository: name, location, error }),
         };
         return match repository.branch {
-            Some(branch) if !branch.is_described_by(index.description()) => Err(FetchError::WrongBranch {
+            Some(branch) if !is_described_by(branch, index.description()) => Err(FetchError::WrongBranch {
                 repository: name,
                 location,
                 branch,

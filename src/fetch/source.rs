@@ -9,27 +9,26 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::kind::{Explain, Kind};
+use crate::profile::builtin::BuiltIn;
+use crate::profile::repository::{Mirror, Url};
+use crate::profile::{Place, ProfilePath};
 use crate::root::{FileError, Root};
 
 /// The longest branch name that a file in place of a link may hold, in bytes.
 const MAX_LINK: u64 = 64;
 
 /// A place bytes come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A directory of this machine.
     Directory(PathBuf),
-    /// Files compiled into the program.
-    Embedded(&'static Embedded),
-}
-
-/// Files compiled into the program.
-#[derive(Debug)]
-pub struct Embedded {
-    /// What the place is called in messages.
-    pub name: &'static str,
-    /// Paths and contents.
-    pub files: &'static [(&'static str, &'static [u8])],
+    /// A directory of a built-in profile.
+    Embedded {
+        /// The profile.
+        profile: &'static BuiltIn,
+        /// The directory: empty, or without a slash at its end.
+        directory: String,
+    },
 }
 
 /// Something to read.
@@ -39,29 +38,21 @@ pub(super) struct Opened {
     pub(super) length: u64,
 }
 
-/// A text that names no place bytes could come from.
+/// A place that bytes cannot come from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// It is a URL of http.
+    /// It is reached over the network.
     #[error("cannot read {url}: http mirrors are not supported yet")]
     Http {
-        /// The URL.
+        /// The URL, without credentials.
         url: String,
     },
-    /// It is a URL of something else.
-    #[error("cannot read {url}: `{scheme}:` is not a kind of address a mirror can have")]
-    Scheme {
-        /// The URL.
-        url: String,
-        /// The part before the colon.
-        scheme: String,
-    },
-    /// It is a malformed `file:` URL.
-    #[error("`{url}` is malformed: a file: URL is written file:///absolute/path")]
-    File {
-        /// The URL.
-        url: String,
+    /// A path of a built-in profile leads out of it.
+    #[error("{path} leads out of the profile, where there is nothing")]
+    Outside {
+        /// The path, with its profile.
+        path: String,
     },
 }
 
@@ -69,29 +60,38 @@ impl Explain for SourceError {
     fn kind(&self) -> Kind {
         match self {
             Self::Http { .. } => Kind::Missing,
-            Self::Scheme { .. } | Self::File { .. } => Kind::Profile,
+            Self::Outside { .. } => Kind::Profile,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Http { .. } => Some("give --mirror a directory or a file: URL".to_owned()),
-            Self::Scheme { .. } => Some("give a directory or a file: URL".to_owned()),
-            Self::File { .. } => None,
+            Self::Outside { .. } => None,
         }
     }
 }
 
 impl Source {
-    /// The place that `text` names: a `file:` URL, or a directory, which may be relative to `below`.
-    pub fn parse(text: &str, below: &Path) -> Result<Self, SourceError> {
-        let Some((scheme, rest)) = split_scheme(text) else { return Ok(Self::Directory(below.join(text))) };
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" | "https" => Err(SourceError::Http { url: without_credentials(text) }),
-            "file" => {
-                file_url(rest).map(Self::Directory).ok_or_else(|| SourceError::File { url: text.to_owned() })
-            }
-            _ => Err(SourceError::Scheme { url: without_credentials(text), scheme: scheme.to_owned() }),
+    /// The place of a mirror.
+    pub fn of_mirror(mirror: &Mirror) -> Result<Self, SourceError> {
+        match mirror {
+            Mirror::Url(url) => Self::of_url(url),
+            Mirror::Directory(path) => Self::of_path(path),
+        }
+    }
+
+    /// The place at a URL.
+    pub fn of_url(url: &Url) -> Result<Self, SourceError> {
+        Err(SourceError::Http { url: url.to_string() })
+    }
+
+    /// The directory at a path of a profile.
+    pub fn of_path(path: &ProfilePath) -> Result<Self, SourceError> {
+        match path.place() {
+            Some(Place::Disk(directory)) => Ok(Self::Directory(directory)),
+            Some(Place::Embedded { profile, path }) => Ok(Self::Embedded { profile, directory: path }),
+            None => Err(SourceError::Outside { path: path.to_string() }),
         }
     }
 
@@ -99,7 +99,9 @@ impl Source {
     pub fn locate(&self, path: &str) -> String {
         match self {
             Self::Directory(directory) => directory.join(path).display().to_string(),
-            Self::Embedded(embedded) => format!("{}/{path}", embedded.name),
+            Self::Embedded { profile, directory } => {
+                format!("{} (built-in {})", below(directory, path), profile.name)
+            }
         }
     }
 
@@ -107,9 +109,9 @@ impl Source {
     pub(super) fn open(&self, path: &str) -> Result<Option<Opened>, FileError> {
         match self {
             Self::Directory(directory) => open_below(directory, path),
-            Self::Embedded(embedded) => Ok(embedded
-                .file(path)
-                .map(|bytes| Opened { reader: Box::new(bytes), length: bytes.len() as u64 })),
+            Self::Embedded { profile, directory } => Ok(profile
+                .file(&below(directory, path))
+                .map(|file| Opened { reader: Box::new(file.bytes), length: file.bytes.len() as u64 })),
         }
     }
 
@@ -144,10 +146,8 @@ impl Source {
     }
 }
 
-impl Embedded {
-    fn file(&self, path: &str) -> Option<&'static [u8]> {
-        self.files.iter().find(|(name, _)| *name == path).map(|(_, bytes)| *bytes)
-    }
+fn below(directory: &str, path: &str) -> String {
+    if directory.is_empty() { path.to_owned() } else { format!("{directory}/{path}") }
 }
 
 fn open_below(directory: &Path, path: &str) -> Result<Option<Opened>, FileError> {
@@ -163,89 +163,40 @@ fn open_below(directory: &Path, path: &str) -> Result<Option<Opened>, FileError>
     Ok(Some(Opened { reader: Box::new(file), length }))
 }
 
-/// `scheme` and what follows its colon; nothing for a path.
-fn split_scheme(text: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = text.split_once(':')?;
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    // A directory may have a colon in its name; only `file:` is known without slashes.
-    (is_scheme && (rest.starts_with("//") || scheme.eq_ignore_ascii_case("file"))).then_some((scheme, rest))
-}
-
-/// The path of a `file:` URL: `///path`, `//localhost/path` or `/path`, percent-decoded.
-fn file_url(rest: &str) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStringExt as _;
-    let path = match rest.strip_prefix("//") {
-        Some(with_host) => with_host.strip_prefix("localhost").unwrap_or(with_host),
-        None => rest,
-    };
-    if !path.starts_with('/') {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut left = path.bytes();
-    while let Some(byte) = left.next() {
-        bytes.push(if byte == b'%' {
-            hex_digit(left.next()?)? << 4 | hex_digit(left.next()?)?
-        } else {
-            byte
-        });
-    }
-    (!bytes.contains(&0)).then(|| PathBuf::from(std::ffi::OsString::from_vec(bytes)))
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
-/// A URL as it may be shown: without a user and password.
-fn without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn directory(text: &str) -> PathBuf {
-        match Source::parse(text, Path::new("/here")) {
-            Ok(Source::Directory(path)) => path,
-            other => panic!("{text}: {other:?}"),
-        }
-    }
+    use crate::profile::builtin::EmbeddedFile;
+    use crate::profile::{Location, Origin};
 
     #[test]
-    fn directories_and_file_urls_are_places() {
-        for (text, path) in [
-            ("/mirror", "/mirror"),
-            ("mirror", "/here/mirror"),
-            ("./a:b", "/here/./a:b"),
-            ("a:b", "/here/a:b"),
-            ("file:///mir%20ror/x", "/mir ror/x"),
-            ("file://localhost/m", "/m"),
-            ("file:/m", "/m"),
-            ("FILE:///m", "/m"),
-        ] {
-            assert_eq!(directory(text), Path::new(path), "{text}");
-        }
-    }
-
-    #[test]
-    fn other_addresses_are_refused_in_words_and_without_passwords() {
-        let message = |text| Source::parse(text, Path::new("/here")).unwrap_err();
-        let http = message("https://me:secret@example.org/alpine");
+    fn a_mirror_over_http_is_refused_in_words_and_without_its_password() {
+        let mirror = Mirror::parse("https://me:secret@example.org/alpine", &Origin::Default).unwrap();
+        let error = Source::of_mirror(&mirror).unwrap_err();
         assert_eq!(
-            http.to_string(),
-            "cannot read https://example.org/alpine: http mirrors are not supported yet"
+            error.to_string(),
+            "cannot read https://***@example.org/alpine: http mirrors are not supported yet"
         );
-        assert_eq!(http.hint().unwrap(), "give --mirror a directory or a file: URL");
-        assert_eq!(http.kind(), Kind::Missing);
-        assert!(matches!(message("ftp://x/y"), SourceError::Scheme { .. }));
-        for text in ["file://host/x", "file:x", "file:///%", "file:///%zz", "file:///%00"] {
-            assert!(matches!(message(text), SourceError::File { .. }), "{text}");
-        }
+        assert_eq!(error.hint().unwrap(), "give --mirror a directory or a file: URL");
+        assert_eq!(error.kind(), Kind::Missing);
+    }
+
+    #[test]
+    fn a_directory_of_a_built_in_profile_is_a_place_like_any_other() {
+        static PROFILE: BuiltIn = BuiltIn {
+            name: "demo",
+            text: "",
+            files: &[EmbeddedFile { path: "repository/x86_64/APKINDEX.tar.gz", bytes: b"index" }],
+        };
+        let path =
+            |path: &str| ProfilePath { location: Location::BuiltIn(&PROFILE), path: PathBuf::from(path) };
+
+        let source = Source::of_path(&path("./repository")).unwrap();
+
+        assert_eq!(source.read("x86_64/APKINDEX.tar.gz", 5).unwrap().unwrap(), b"index");
+        assert!(source.read("x86_64/APKINDEX.tar.gz", 4).is_err());
+        assert!(source.read("x86_64/other", 4).unwrap().is_none());
+        assert_eq!(source.locate("x86_64/other"), "repository/x86_64/other (built-in demo)");
+        assert!(matches!(Source::of_path(&path("../x")), Err(SourceError::Outside { .. })));
     }
 }
