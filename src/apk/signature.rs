@@ -134,3 +134,6 @@ fn read(tar: &[u8]) -> Result<Vec<Signature>, SignatureMemberError> {
     }
     Ok(signatures)
 }
+
+#[cfg(test)]
+mod tests;
