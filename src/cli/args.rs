@@ -320,7 +320,8 @@ pub(super) struct CachePlace {
 fn script(text: &str) -> Result<(ScriptKind, PathBuf), String> {
     let (kind, path) = text.split_once('=').ok_or("write KIND=FILE, as post-install=setup.sh")?;
     let kinds = || ScriptKind::ALL.map(ScriptKind::as_str).join(", ");
-    let kind = ScriptKind::named(kind).ok_or_else(|| format!("`{kind}` is not a kind of script ({})", kinds()))?;
+    let kind =
+        ScriptKind::named(kind).ok_or_else(|| format!("`{kind}` is not a kind of script ({})", kinds()))?;
     Ok((kind, path.into()))
 }
 

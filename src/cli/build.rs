@@ -147,9 +147,14 @@ fn summary(report: &Report, options: &BuildOptions) -> String {
     let mut text = String::new();
     let Some(image) = &report.image else { return text };
     let names = if image.tags.is_empty() { report.profile.clone() } else { image.tags.join(", ") };
-    let _ = writeln!(text, "{names} for {}: {} packages, {} entries", report.arch, report.packages, image.entries);
+    let _ = writeln!(
+        text,
+        "{names} for {}: {} packages, {} entries",
+        report.arch, report.packages, image.entries
+    );
     let compressed = image.compressed.map(|size| format!(", {} compressed", bytes(size))).unwrap_or_default();
-    let _ = writeln!(text, "  size     {} of files, {} as tar{compressed}", bytes(image.size), bytes(image.tar));
+    let _ =
+        writeln!(text, "  size     {} of files, {} as tar{compressed}", bytes(image.size), bytes(image.tar));
     if let Some(id) = &image.id {
         let _ = writeln!(text, "  image    sha256:{id}");
     }
@@ -191,10 +196,16 @@ fn how_to_load(image: &ReportedImage, options: &BuildOptions) -> String {
         let path = path.display();
         match (output.kind, image.tags.first(), &image.id) {
             (OutputKind::Archive, Some(tag), _) => {
-                let _ = writeln!(text, "wrote {path}; load and run it:\n  docker load -i {path} && docker run --rm {tag}");
+                let _ = writeln!(
+                    text,
+                    "wrote {path}; load and run it:\n  docker load -i {path} && docker run --rm {tag}"
+                );
             }
             (OutputKind::Archive, None, Some(id)) => {
-                let _ = writeln!(text, "wrote {path}; load and run it:\n  docker load -i {path} && docker run --rm {id}");
+                let _ = writeln!(
+                    text,
+                    "wrote {path}; load and run it:\n  docker load -i {path} && docker run --rm {id}"
+                );
             }
             (OutputKind::Archive, None, None) => {
                 let _ = writeln!(text, "wrote {path}");

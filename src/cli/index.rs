@@ -18,7 +18,8 @@ pub(super) fn run(arguments: &Index) -> Result<(), Failure> {
     let trust = if arguments.key.is_empty() {
         PackageTrust::Anybody
     } else {
-        let keys: Result<Vec<PublicKey>, Failure> = arguments.key.iter().map(|path| public_key(path)).collect();
+        let keys: Result<Vec<PublicKey>, Failure> =
+            arguments.key.iter().map(|path| public_key(path)).collect();
         PackageTrust::SignedBy(Keyring::of(keys?))
     };
     let key = arguments.sign_key.as_ref().map(|path| KeyFile {

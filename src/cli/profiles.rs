@@ -17,7 +17,9 @@ use crate::report::{Reporter, Silent};
 pub(super) fn run(command: &Profiles) -> Result<(), Failure> {
     match command {
         Profiles::List { format } => list(*format),
-        Profiles::Show { name, resolved, format, set } => show(name, *resolved || *format == Format::Json, *format, set),
+        Profiles::Show { name, resolved, format, set } => {
+            show(name, *resolved || *format == Format::Json, *format, set)
+        }
         Profiles::Check { names, text_only, format, shared } => check(names, *text_only, *format, shared),
     }
 }
@@ -33,13 +35,17 @@ fn list(format: Format) -> Result<(), Failure> {
     for built_in in BUILT_INS {
         let found = crate::profile::find(built_in.name, "".as_ref(), BUILT_INS)?;
         let draft = Draft::load(&found, &Overrides::default(), BUILT_INS)?;
-        listed.push(Listed { name: built_in.name, description: draft.description().unwrap_or_default().to_owned() });
+        listed.push(Listed {
+            name: built_in.name,
+            description: draft.description().unwrap_or_default().to_owned(),
+        });
     }
     match format {
         Format::Json => render::data(&render::json(&listed)),
         Format::Text => {
             let width = listed.iter().map(|listed| listed.name.len()).max().unwrap_or(0);
-            let lines = listed.iter().map(|listed| format!("{:width$}  {}\n", listed.name, listed.description));
+            let lines =
+                listed.iter().map(|listed| format!("{:width$}  {}\n", listed.name, listed.description));
             render::data(&lines.collect::<String>());
         }
     }
@@ -117,7 +123,12 @@ fn text_of(checked: &Checked) -> String {
     text
 }
 
-fn check_one(name: &str, text_only: bool, shared: &ProfileArgs, reporter: &dyn Reporter) -> Result<Checked, Failure> {
+fn check_one(
+    name: &str,
+    text_only: bool,
+    shared: &ProfileArgs,
+    reporter: &dyn Reporter,
+) -> Result<Checked, Failure> {
     let mut checked = Checked {
         profile: name.to_owned(),
         ok: true,

@@ -23,7 +23,9 @@ pub(super) fn reporter(words: &Words, interrupt: &Interrupt) -> Box<dyn Reporter
         _ if words.quiet => Box::new(voice),
         Progress::None => Box::new(voice),
         Progress::Auto if is_terminal => Box::new(Bars::new(voice)),
-        Progress::Auto | Progress::Plain => Box::new(Lines { voice, verbose: words.verbose, begun: Mutex::default() }),
+        Progress::Auto | Progress::Plain => {
+            Box::new(Lines { voice, verbose: words.verbose, begun: Mutex::default() })
+        }
         Progress::Json => Box::new(Objects { voice }),
     }
 }
@@ -145,7 +147,9 @@ impl Reporter for Lines {
     }
 
     fn end(&self, step: Step) {
-        let Some((begun, total)) = self.begun.lock().ok().and_then(|mut begun| begun.remove(&step)) else { return };
+        let Some((begun, total)) = self.begun.lock().ok().and_then(|mut begun| begun.remove(&step)) else {
+            return;
+        };
         let amount = if is_counted_in_bytes(step) { render::bytes(total) } else { total.to_string() };
         render::words(&format!("{step}: {amount} in {} ms\n", begun.elapsed().as_millis()));
     }
@@ -181,7 +185,9 @@ impl Reporter for Objects {
 
     fn advance(&self, step: Step, amount: u64, object: &str) {
         let step = step.to_string();
-        Self::print(&serde_json::json!({ "event": "advance", "step": step, "amount": amount, "object": object }));
+        Self::print(
+            &serde_json::json!({ "event": "advance", "step": step, "amount": amount, "object": object }),
+        );
     }
 
     fn end(&self, step: Step) {

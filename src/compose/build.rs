@@ -23,8 +23,8 @@ use crate::profile::account::{Account, ImageUser};
 use crate::profile::{Draft, HealthTest, Profile, RootAccount};
 use crate::report::Reporter;
 use crate::store::{Store, StoredPackage};
-use crate::tree::accounts::Accounts;
 use crate::tree::Tree;
+use crate::tree::accounts::Accounts;
 
 /// The search path of an image that sets none, as engines have it.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -126,7 +126,12 @@ pub struct ReportedImage {
 ///
 /// An inflated copy in the store that has changed is found when it is copied; then everything is inflated
 /// again, and the build is done once more.
-pub fn build(store: &Store, draft: &Draft, options: &BuildOptions, reporter: &dyn Reporter) -> Result<Report, Error> {
+pub fn build(
+    store: &Store,
+    draft: &Draft,
+    options: &BuildOptions,
+    reporter: &dyn Reporter,
+) -> Result<Report, Error> {
     output::check(&options.outputs)?;
     let begun = Instant::now();
     let mut used = Vec::new();
@@ -193,7 +198,8 @@ impl Build<'_> {
         let ours = Arch::of_this_machine().filter(|arch| listed.contains(arch));
         let arch = ours.or_else(|| listed.first().copied()).unwrap_or(Arch::X86_64);
         if listed.len() > 1 {
-            self.reporter.note(&format!("building for {arch}; --arch chooses another of the profile's architectures"));
+            self.reporter
+                .note(&format!("building for {arch}; --arch chooses another of the profile's architectures"));
         }
         Ok(arch)
     }
@@ -238,7 +244,8 @@ impl Build<'_> {
             profile.image.tags.iter().filter_map(|tag| tag.to_string().parse().ok()).collect();
         let outputs = &self.options.outputs;
         let image = if outputs.iter().any(|output| output.kind.is_compressed()) {
-            let packed = squash::compress(layer, &spool_directory(outputs), self.options.jobs, self.reporter)?;
+            let packed =
+                squash::compress(layer, &spool_directory(outputs), self.options.jobs, self.reporter)?;
             let config = image_config(prepared, proven.tree(), epoch, notes)?;
             let annotations = config.labels.clone();
             let image = Image::new(&config, vec![packed], &annotations, MediaTypes::Oci);
@@ -246,8 +253,13 @@ impl Build<'_> {
         } else {
             None
         };
-        emit::emit(&Emitted { layer, image: image.as_ref(), references: &references }, outputs, self.reporter)?;
-        let descriptor = image.as_ref().and_then(|image| image.layers().first()).map(|layer| layer.descriptor().clone());
+        emit::emit(
+            &Emitted { layer, image: image.as_ref(), references: &references },
+            outputs,
+            self.reporter,
+        )?;
+        let descriptor =
+            image.as_ref().and_then(|image| image.layers().first()).map(|layer| layer.descriptor().clone());
         Ok(ReportedImage {
             id: image.as_ref().map(Image::config_digest),
             manifest: image.as_ref().map(Image::manifest_digest),
@@ -338,13 +350,21 @@ fn prove_starts(prepared: &Prepared, staged: Staged) -> Result<ProvenTree, Error
     let working_directory = image.working_directory.clone().unwrap_or_default();
     let surroundings = Surroundings { path: image.environment.get("PATH").cloned(), working_directory };
     let provider = |name: &str| prepared.provider(name);
-    Ok(prove::prove(staged.installation, prepared.plan.arch, &starts(&prepared.profile), &surroundings, provider)?)
+    Ok(prove::prove(
+        staged.installation,
+        prepared.plan.arch,
+        &starts(&prepared.profile),
+        &surroundings,
+        provider,
+    )?)
 }
 
 /// The programs that the image starts.
 fn starts(profile: &Profile) -> Vec<Start> {
     let image = &profile.image;
-    let start = |setting, program: Option<&String>| program.map(|program| Start { setting, program: program.clone() });
+    let start = |setting, program: Option<&String>| {
+        program.map(|program| Start { setting, program: program.clone() })
+    };
     let mut starts = Vec::new();
     starts.extend(start(Setting::Entrypoint, image.entrypoint.first()));
     if image.entrypoint.is_empty() {
@@ -412,7 +432,9 @@ fn numeric_user(user: &ImageUser, tree: &Tree) -> Result<String, Error> {
     let gid = match &user.group {
         None => return Ok(uid.to_string()),
         Some(Account::Id(id)) => id.get(),
-        Some(Account::Name(name)) => accounts.group(name.as_str()).ok_or_else(|| unknown("group", name.as_str()))?,
+        Some(Account::Name(name)) => {
+            accounts.group(name.as_str()).ok_or_else(|| unknown("group", name.as_str()))?
+        }
     };
     Ok(format!("{uid}:{gid}"))
 }

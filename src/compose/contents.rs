@@ -103,7 +103,9 @@ impl Explain for ContentsError {
         match self {
             Self::File { error, .. } => error.kind(),
             Self::Download { .. } => Kind::Missing,
-            Self::Outside { .. } | Self::NotEmbedded { .. } | Self::Special { .. } | Self::Name { .. } => Kind::Profile,
+            Self::Outside { .. } | Self::NotEmbedded { .. } | Self::Special { .. } | Self::Name { .. } => {
+                Kind::Profile
+            }
         }
     }
 
@@ -161,14 +163,17 @@ impl Reading<'_> {
             }),
             FileSource::Local(local) => match local.path.place() {
                 Some(Place::Disk(path)) => self.on_disk(local, &path),
-                Some(Place::Embedded { profile, path }) => self.embedded(local, &path, profile.files_below(&path)),
+                Some(Place::Embedded { profile, path }) => {
+                    self.embedded(local, &path, profile.files_below(&path))
+                }
                 None => Err(self.outside(&local.path)),
             },
         }
     }
 
     fn on_disk(&self, local: &LocalSource, path: &Path) -> Result<Vec<Overlaid>, ContentsError> {
-        let file_error = |error| ContentsError::File { path: self.entry.path.clone(), origin: self.origin(), error };
+        let file_error =
+            |error| ContentsError::File { path: self.entry.path.clone(), origin: self.origin(), error };
         let (root, relative) = self.allowed_root(local, path)?;
         let root = Root::open(&root).map_err(file_error)?;
         let found = root.search(&relative).map_err(|error| {
@@ -182,15 +187,19 @@ impl Reading<'_> {
             if is_excluded(&local.exclude, &found) {
                 continue;
             }
-            let below = if found.path.as_os_str().is_empty() { relative.clone() } else { relative.join(&found.path) };
+            let below =
+                if found.path.as_os_str().is_empty() { relative.clone() } else { relative.join(&found.path) };
             let path = self.target(&found.path)?;
             let item = match &found.kind {
                 FoundKind::Directory => self.directory(path, local, found.mode),
-                FoundKind::Symlink(target) => self.item(path, OverlaidKind::Symlink(target.to_string_lossy().into_owned()), None),
+                FoundKind::Symlink(target) => {
+                    self.item(path, OverlaidKind::Symlink(target.to_string_lossy().into_owned()), None)
+                }
                 FoundKind::File => {
                     let file = root.open_beneath(&below).map_err(file_error)?;
                     let whole = root.path().join(&below);
-                    let content = content(file, &whole).map_err(FileError::on("read", &whole)).map_err(file_error)?;
+                    let content =
+                        content(file, &whole).map_err(FileError::on("read", &whole)).map_err(file_error)?;
                     let stated = self.entry.mode.or(local.file_mode).map(mode);
                     // The set-id bits of a file on somebody's disk are no statement about the image.
                     let mode = stated.unwrap_or(Mode::new(found.mode & 0o777));
@@ -252,10 +261,11 @@ impl Reading<'_> {
     }
 
     fn target(&self, below: &Path) -> Result<TreePath, ContentsError> {
-        let named = |error| ContentsError::Name { path: self.entry.path.clone(), origin: self.origin(), error };
-        below.iter().try_fold(self.entry.path.clone(), |path, name| {
-            path.join(&name.to_string_lossy()).map_err(named)
-        })
+        let named =
+            |error| ContentsError::Name { path: self.entry.path.clone(), origin: self.origin(), error };
+        below
+            .iter()
+            .try_fold(self.entry.path.clone(), |path, name| path.join(&name.to_string_lossy()).map_err(named))
     }
 
     fn directory(&self, path: TreePath, local: &LocalSource, mode_on_disk: u32) -> Overlaid {
@@ -279,7 +289,9 @@ impl Reading<'_> {
     fn outside(&self, source: &ProfilePath) -> ContentsError {
         let allowed = match (&source.location, self.context) {
             (_, Some(context)) => context.display().to_string(),
-            (Location::Directory(directory), None) => format!("the profile's directory {}", directory.display()),
+            (Location::Directory(directory), None) => {
+                format!("the profile's directory {}", directory.display())
+            }
             (Location::BuiltIn(_), None) => "the built-in profile".to_owned(),
         };
         ContentsError::Outside {
@@ -304,7 +316,10 @@ fn content(file: File, path: &Path) -> io::Result<Content> {
     let source = OpenFile::new(file, path.to_owned())?;
     let length = source.length();
     if length > MAX_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {MAX_FILE} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {MAX_FILE} bytes"),
+        ));
     }
     let digest = digest(&source)?;
     Ok(Content::slice(Arc::new(source), 0, length, digest))

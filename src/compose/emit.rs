@@ -54,7 +54,12 @@ pub fn emit(emitted: &Emitted<'_>, outputs: &[Output], reporter: &dyn Reporter) 
 }
 
 impl Emitted<'_> {
-    fn write(&self, kind: OutputKind, reporter: &dyn Reporter, out: &mut impl Write) -> Result<(), SquashError> {
+    fn write(
+        &self,
+        kind: OutputKind,
+        reporter: &dyn Reporter,
+        out: &mut impl Write,
+    ) -> Result<(), SquashError> {
         match kind {
             OutputKind::Archive => {
                 let image = self.image.ok_or(SquashError::NoImage)?;

@@ -82,7 +82,9 @@ macro_rules! ask {
             Error::Stage(error) => error.$method(),
             Error::Proof(error) => error.$method(),
             Error::Squash(error) => error.$method(),
-            Error::Arch { .. } | Error::User { .. } | Error::TooLarge { .. } | Error::Accounts(_) => $otherwise,
+            Error::Arch { .. } | Error::User { .. } | Error::TooLarge { .. } | Error::Accounts(_) => {
+                $otherwise
+            }
         }
     };
 }
@@ -97,7 +99,9 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::User { .. } => Some("give its number, as in user = \"82:82\"; or add it with [[users]]".to_owned()),
+            Self::User { .. } => {
+                Some("give its number, as in user = \"82:82\"; or add it with [[users]]".to_owned())
+            }
             other => ask!(other, hint, None),
         }
     }

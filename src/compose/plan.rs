@@ -114,7 +114,8 @@ impl Plan {
     pub fn pulls_trigger(&self, database: &Database, name: &str) -> bool {
         let placed: HashSet<&str> = self.packages().map(|planned| planned.entry.name()).collect();
         let Some(globs) = database.triggers.get(name) else { return false };
-        let changed = |path: &TreePath| database.directory_owners(path).any(|owner| placed.contains(owner.name()));
+        let changed =
+            |path: &TreePath| database.directory_owners(path).any(|owner| placed.contains(owner.name()));
         triggers::watched(globs, database.directories())
             .any(|(path, only_if_changed)| changed(path) || (placed.contains(name) && !only_if_changed))
     }
@@ -219,18 +220,28 @@ pub fn prepare(
 ) -> Result<Prepared, PlanError> {
     let alpine = draft.alpine();
     let repositories = sources::repositories(alpine, arch)?;
-    let fetchable: Vec<fetch::Repository> = repositories.iter().map(|named| named.repository.clone()).collect();
+    let fetchable: Vec<fetch::Repository> =
+        repositories.iter().map(|named| named.repository.clone()).collect();
     let indexes = fetch::indexes(&fetchable, jobs, reporter)?;
     let provenance = sources::base(store, alpine, arch, reporter)?;
     let base = match &provenance {
         Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())?,
         None => Base { installation: Installation::default(), installed: None },
     };
-    let solver = Solver { repositories: &repositories, indexes: &indexes, installed: base.installed.as_ref(), arch };
+    let solver =
+        Solver { repositories: &repositories, indexes: &indexes, installed: base.installed.as_ref(), arch };
     let profile = draft.resolve(arch, &solver.variables(draft)?)?;
     let plan = solver.plan(&profile, &base.installation.database, reporter)?;
     let repository_lines = repository_lines(&profile, &repositories);
-    Ok(Prepared { profile, plan, base: base.installation, provenance, repository_lines, repositories, indexes })
+    Ok(Prepared {
+        profile,
+        plan,
+        base: base.installation,
+        provenance,
+        repository_lines,
+        repositories,
+        indexes,
+    })
 }
 
 impl Prepared {
@@ -294,19 +305,23 @@ impl Solver<'_> {
                 options: solve::Options::default(),
             };
             let solution = solve::solve(&repositories, None, &request)?;
-            let chosen = solution.packages.iter().filter_map(|chosen| chosen.source.package(&repositories, None));
+            let chosen =
+                solution.packages.iter().filter_map(|chosen| chosen.source.package(&repositories, None));
             let provider = chosen
                 .clone()
                 .find(|package| package.name() == &*wanted.name)
-                .or_else(|| chosen.clone().find(|package| package.parse_provides().any(|p| p.name == wanted.name)))
+                .or_else(|| {
+                    chosen.clone().find(|package| package.parse_provides().any(|p| p.name == wanted.name))
+                })
                 .ok_or(PlanError::Lost)?;
-            let value = stated.value.pattern.value_in(provider.name()).ok_or_else(|| PlanError::Variable {
-                name: name.to_string(),
-                origin: stated.origin.to_string(),
-                package: provider.to_string(),
-                provided: wanted.to_string(),
-                pattern: stated.value.pattern.to_string(),
-            })?;
+            let value =
+                stated.value.pattern.value_in(provider.name()).ok_or_else(|| PlanError::Variable {
+                    name: name.to_string(),
+                    origin: stated.origin.to_string(),
+                    package: provider.to_string(),
+                    provided: wanted.to_string(),
+                    pattern: stated.value.pattern.to_string(),
+                })?;
             values.insert(name.clone(), value.to_owned());
         }
         Ok(values)
@@ -336,7 +351,10 @@ impl Solver<'_> {
         {
             return Err(PlanError::TooManyPackages { count: package_count, limit: limit.value });
         }
-        let chosen = solution.packages.iter().filter_map(|chosen| chosen.source.package(&repositories, installed.as_ref()));
+        let chosen = solution
+            .packages
+            .iter()
+            .filter_map(|chosen| chosen.source.package(&repositories, installed.as_ref()));
         let newest_build = chosen.filter_map(Package::build_time).max();
         Ok(Plan { arch: self.arch, world: request.world, steps, newest_build, package_count })
     }
@@ -373,12 +391,20 @@ impl Solver<'_> {
 
 /// The base's world without what the profile removes, and what the profile wants in place of what the base
 /// says of the same name.
-fn world(base: &[Dependency], profile: &Profile, wanted: &[Dependency], reporter: &dyn Reporter) -> Vec<Dependency> {
+fn world(
+    base: &[Dependency],
+    profile: &Profile,
+    wanted: &[Dependency],
+    reporter: &dyn Reporter,
+) -> Vec<Dependency> {
     let mut world: BTreeMap<&str, &Dependency> =
         base.iter().map(|dependency| (&*dependency.name, dependency)).collect();
     for removed in &profile.packages.remove {
         if world.remove(removed.value.as_str()).is_none() {
-            reporter.warn(&format!("`{}` ({}) is not in the base's world and cannot be removed from it", removed.value, removed.origin));
+            reporter.warn(&format!(
+                "`{}` ({}) is not in the base's world and cannot be removed from it",
+                removed.value, removed.origin
+            ));
         }
     }
     world.extend(wanted.iter().map(|dependency| (&*dependency.name, dependency)));
@@ -434,7 +460,9 @@ fn repository_lines(profile: &Profile, repositories: &[NamedRepository]) -> Vec<
 }
 
 /// The accounts that the profile wants.
-pub fn accounts(profile: &Profile) -> (Vec<crate::tree::accounts::NewGroup>, Vec<crate::tree::accounts::NewUser>) {
+pub fn accounts(
+    profile: &Profile,
+) -> (Vec<crate::tree::accounts::NewGroup>, Vec<crate::tree::accounts::NewUser>) {
     use crate::tree::accounts::{NewGroup, NewUser};
     let groups = profile.groups.iter().map(|group| NewGroup {
         name: group.name.to_string(),
@@ -444,7 +472,7 @@ pub fn accounts(profile: &Profile) -> (Vec<crate::tree::accounts::NewGroup>, Vec
     let users = profile.users.iter().map(|user| NewUser {
         name: user.name.to_string(),
         uid: user.uid.get(),
-        group: Some(contents::account(&user.group)),
+        group: user.group.as_ref().map(contents::account),
         full_name: user.gecos.clone(),
         home: user.home.to_string(),
         shell: user.shell.to_string(),

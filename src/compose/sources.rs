@@ -92,7 +92,8 @@ pub fn repositories(alpine: &Alpine, arch: Arch) -> Result<Vec<NamedRepository>,
     } else {
         Vec::new()
     };
-    let is_below_release = |entry: &RepositoryEntry| matches!(entry.location, RepositoryLocation::BelowRelease(_));
+    let is_below_release =
+        |entry: &RepositoryEntry| matches!(entry.location, RepositoryLocation::BelowRelease(_));
     let branch = if alpine.repositories.iter().any(is_below_release) {
         fetch::resolve_branch(alpine.release.branch(), &mirrors, arch)?
     } else {
@@ -108,7 +109,9 @@ pub fn repositories(alpine: &Alpine, arch: Arch) -> Result<Vec<NamedRepository>,
                 tag: entry.tag.clone(),
                 official: match &entry.location {
                     RepositoryLocation::BelowRelease(name) => Some((branch, name.as_str().to_owned())),
-                    RepositoryLocation::BelowMirror { branch, name } => Some((*branch, name.as_str().to_owned())),
+                    RepositoryLocation::BelowMirror { branch, name } => {
+                        Some((*branch, name.as_str().to_owned()))
+                    }
                     RepositoryLocation::Url(_) | RepositoryLocation::Directory(_) => None,
                 },
             })

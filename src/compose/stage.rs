@@ -19,12 +19,12 @@ use crate::path::TreePath;
 use crate::profile::pattern::Pattern;
 use crate::report::{self, Reporter};
 use crate::store::StoredPackage;
+use crate::tree::Unsatisfied;
 use crate::tree::accounts::{self, AccountError, NewGroup, NewUser};
 use crate::tree::busybox::{self, BusyboxError};
 use crate::tree::overlay::{Overlaid, OverlayError};
 use crate::tree::place::{Incoming, Installation, PlaceError};
 use crate::tree::records::{RecordError, Records};
-use crate::tree::Unsatisfied;
 
 /// What becomes of package scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -281,7 +281,9 @@ impl Staging<'_> {
 
     fn note_deinstall_scripts(&mut self, name: &str) {
         let database = &self.installation.database;
-        let (Some(package), Some(scripts)) = (database.package(name), database.scripts.get(name)) else { return };
+        let (Some(package), Some(scripts)) = (database.package(name), database.scripts.get(name)) else {
+            return;
+        };
         if self.policy == ScriptPolicy::Skip {
             return;
         }

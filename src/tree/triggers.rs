@@ -36,9 +36,11 @@ mod tests {
     #[test]
     fn a_star_does_not_cross_a_slash_and_a_plus_waits_for_a_change() {
         let path = |text: &str| TreePath::absolute(text).unwrap();
-        let directories = [path("/lib/modules"), path("/lib/modules/6.1"), path("/lib/modules/6.1/x"), path("/bin")];
+        let directories =
+            [path("/lib/modules"), path("/lib/modules/6.1"), path("/lib/modules/6.1/x"), path("/bin")];
         let globs = ["/lib/modules/*".to_owned(), "+/bin".to_owned()];
-        let watched: Vec<_> = watched(&globs, &directories).map(|(path, plus)| (path.as_str(), plus)).collect();
+        let watched: Vec<_> =
+            watched(&globs, &directories).map(|(path, plus)| (path.as_str(), plus)).collect();
         assert_eq!(watched, [("lib/modules/6.1", false), ("bin", true)]);
     }
 }
