@@ -7,6 +7,7 @@
 //! Source: spec apk v2, "Signatures".
 
 use crate::archive::gzip::{self, GzipError};
+use crate::archive::redundancy;
 use crate::archive::tar_read::{EntryKind, TarError, TarReader};
 
 /// The most a signature member may inflate to, in bytes.
@@ -85,8 +86,8 @@ pub enum SignatureMemberError {
     #[error("the signature member holds `{0}`, which is no signature")]
     Foreign(String),
     /// Bits that mean nothing are set.
-    #[error("the signature member has bits set behind its data")]
-    UnusedBits,
+    #[error("the signature member has bits set that its data does not need")]
+    SpareBits,
 }
 
 /// Splits a signed file into its signatures and what they sign.
@@ -103,8 +104,8 @@ pub fn split(file: &[u8]) -> Result<(Vec<Signature>, &[u8]), SignatureMemberErro
         return Ok((Vec::new(), file));
     }
     let member = file.get(..file.len() - rest.len()).unwrap_or_default();
-    if !gzip::unused_bits_are_zero(member) {
-        return Err(SignatureMemberError::UnusedBits);
+    if !redundancy::has_none(member, &tar) {
+        return Err(SignatureMemberError::SpareBits);
     }
     Ok((read(&tar)?, rest))
 }

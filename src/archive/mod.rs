@@ -5,6 +5,7 @@
 pub mod deflate;
 pub mod gzip;
 pub mod gzip_write;
+pub mod redundancy;
 pub mod rootfs;
 pub mod table;
 pub mod tar_read;
