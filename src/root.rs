@@ -9,6 +9,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -88,6 +89,113 @@ impl Root {
     }
 }
 
+/// Something found below a [`Root`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Where it is, relative to where the search began; empty for that itself.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: FoundKind,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundKind {
+    /// A regular file.
+    File,
+    /// A directory; what is in it follows.
+    Directory,
+    /// A symbolic link, not followed, and its target.
+    Symlink(PathBuf),
+    /// A device, pipe or socket.
+    Special,
+}
+
+/// How deep directories may be in one another.
+const MAX_DEPTH: usize = 128;
+
+impl Root {
+    /// `relative` and everything below it, each directory's contents by name. The way to `relative` may lead
+    /// through links, which must not leave the root; links below it are found, not followed.
+    pub fn search(&self, relative: &Path) -> Result<Vec<Found>, FileError> {
+        let whole = self.path.join(relative);
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let top = rustix::fs::openat2(&self.descriptor, nonempty(relative), flags, Mode::empty(), resolve)
+            .map_err(io::Error::from)
+            .map_err(FileError::on("open", &whole))?;
+        let mut found = Vec::new();
+        search_below(&top, &whole, Path::new(""), MAX_DEPTH, &mut found)?;
+        Ok(found)
+    }
+
+    /// Opens a regular file for reading whose way must not leave the root, not even through a link.
+    pub fn open_beneath(&self, relative: &Path) -> Result<File, FileError> {
+        let whole = self.path.join(relative);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let descriptor =
+            rustix::fs::openat2(&self.descriptor, nonempty(relative), flags, Mode::empty(), resolve)
+                .map_err(io::Error::from)
+                .map_err(FileError::on("open", &whole))?;
+        regular(File::from(descriptor), &whole)
+    }
+}
+
+/// The system calls take no empty path.
+fn nonempty(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+fn search_below(
+    place: &OwnedFd,
+    whole: &Path,
+    relative: &Path,
+    depth_left: usize,
+    found: &mut Vec<Found>,
+) -> Result<(), FileError> {
+    let fail = |action| {
+        let path = whole.join(relative);
+        move |error: rustix::io::Errno| FileError::on(action, &path)(error.into())
+    };
+    let status = rustix::fs::fstat(place).map_err(fail("look at"))?;
+    let kind = match rustix::fs::FileType::from_raw_mode(status.st_mode) {
+        rustix::fs::FileType::RegularFile => FoundKind::File,
+        rustix::fs::FileType::Directory => FoundKind::Directory,
+        rustix::fs::FileType::Symlink => {
+            let target = rustix::fs::readlinkat(place, "", Vec::new()).map_err(fail("read the link"))?;
+            FoundKind::Symlink(std::ffi::OsString::from_vec(target.into_bytes()).into())
+        }
+        _ => FoundKind::Special,
+    };
+    let is_directory = kind == FoundKind::Directory;
+    found.push(Found { path: relative.to_owned(), kind, mode: status.st_mode & 0o7777 });
+    if !is_directory {
+        return Ok(());
+    }
+    let depth_left =
+        depth_left.checked_sub(1).ok_or_else(|| fail("search")(rustix::io::Errno::NAMETOOLONG))?;
+    let mut names = Vec::new();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let listing = rustix::fs::openat(place, ".", flags, Mode::empty()).map_err(fail("list"))?;
+    for entry in rustix::fs::Dir::new(listing).map_err(fail("list"))? {
+        let name = entry.map_err(fail("list"))?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    for name in names {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let below = rustix::fs::openat(place, name.as_slice(), flags, Mode::empty()).map_err(fail("open"))?;
+        let path = relative.join(std::ffi::OsString::from_vec(name));
+        search_below(&below, whole, &path, depth_left, found)?;
+    }
+    Ok(())
+}
+
 /// Only regular files are data; a directory or a device is named in the error.
 fn regular(file: File, path: &Path) -> Result<File, FileError> {
     let kind = file.metadata().map_err(FileError::on("look at", path))?.file_type();
@@ -117,6 +225,21 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         return Err(FileError::on("read", path)(io::Error::new(io::ErrorKind::FileTooLarge, message)));
     }
     Ok(bytes)
+}
+
+/// A file in `directory` that has no name: it is gone when it is closed, however the program ends.
+pub fn nameless_file(directory: &Path) -> Result<File, FileError> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR);
+    match opened {
+        Ok(descriptor) => Ok(File::from(descriptor)),
+        // Not every file system has files without names.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+            let named = AtomicFile::create(&directory.join("spool"))?;
+            named.file.try_clone().map_err(FileError::on("create a file in", directory))
+        }
+        Err(error) => Err(FileError::on("create a file in", directory)(error.into())),
+    }
 }
 
 /// A file that takes its final name only when it is complete. Dropped before, it disappears.
@@ -204,6 +327,28 @@ mod tests {
             assert_eq!(text, "inside", "{name}");
         }
         assert!(root.open_file(Path::new("missing")).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_search_finds_links_and_does_not_leave_through_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir_all(at("app/b")).unwrap();
+        write_file(&at("app/b/file"), b"x").unwrap();
+        write_file(&at("app/a"), b"x").unwrap();
+        std::os::unix::fs::symlink("/etc", at("app/out")).unwrap();
+        std::os::unix::fs::symlink("app/b", at("inner")).unwrap();
+        std::os::unix::fs::symlink("/etc", at("outer")).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let found = root.search(Path::new("app")).unwrap();
+        let names: Vec<_> = found.iter().map(|found| found.path.to_str().unwrap()).collect();
+        assert_eq!(names, ["", "a", "b", "b/file", "out"]);
+        assert_eq!(found.last().unwrap().kind, FoundKind::Symlink("/etc".into()));
+        assert_eq!(root.search(Path::new("inner")).unwrap().len(), 2);
+        assert!(root.search(Path::new("outer")).is_err());
+        assert!(root.search(Path::new("..")).is_err());
+        assert!(root.open_beneath(Path::new("app/out/passwd")).is_err());
+        assert!(root.open_beneath(Path::new("inner/file")).is_ok());
     }
 
     #[test]

@@ -181,7 +181,8 @@ impl SignatureError {
 impl Keyring {
     /// The keyring that accepts exactly `keys`.
     pub fn of(keys: impl IntoIterator<Item = PublicKey>) -> Self {
-        Self { accepted: keys.into_iter().collect(), unbound: Vec::new() }
+        let unbound = ALPINE_KEYS.iter().map(|(name, _, _)| (*name).into()).collect();
+        Self { accepted: keys.into_iter().collect(), unbound }
     }
 
     /// Alpine's keys for `arch`.
@@ -195,6 +196,13 @@ impl Keyring {
             }
         }
         keyring
+    }
+
+    /// Knows `keys` without accepting them, to tell them from strangers'.
+    #[must_use]
+    pub fn knowing(mut self, keys: &[PublicKey]) -> Self {
+        self.unbound.extend(keys.iter().map(|key| Arc::clone(&key.name)));
+        self
     }
 
     /// Accepts `keys` too.

@@ -6,8 +6,9 @@
 //!
 //! Source: spec apk v2, "Signatures".
 
+use std::io;
+
 use crate::archive::gzip::{self, GzipError};
-use crate::archive::redundancy;
 use crate::archive::tar_read::{EntryKind, TarError, TarReader};
 
 /// The most a signature member may inflate to, in bytes.
@@ -86,8 +87,14 @@ pub enum SignatureMemberError {
     #[error("the signature member holds `{0}`, which is no signature")]
     Foreign(String),
     /// Bits that mean nothing are set.
-    #[error("the signature member has bits set that its data does not need")]
-    SpareBits,
+    #[error("the signature member has bits set behind its data")]
+    UnusedBits,
+    /// It inflates to something sensible, and is one bit from how that is encoded.
+    #[error("the signature member is damaged: one bit of its encoding is wrong")]
+    Damaged,
+    /// It could not be encoded again to be compared.
+    #[error("the signature member cannot be compared: {0}")]
+    Encode(io::Error),
 }
 
 /// Splits a signed file into its signatures and what they sign.
@@ -100,14 +107,23 @@ pub fn split(file: &[u8]) -> Result<(Vec<Signature>, &[u8]), SignatureMemberErro
         Err(GzipError::TooLarge { .. }) => return Ok((Vec::new(), file)),
         other => other?,
     };
-    if !tar.starts_with(PREFIX.as_bytes()) {
+    if !begins_with_signature(&tar) {
         return Ok((Vec::new(), file));
     }
     let member = file.get(..file.len() - rest.len()).unwrap_or_default();
-    if !redundancy::has_none(member, &tar) {
-        return Err(SignatureMemberError::SpareBits);
+    if !gzip::unused_bits_are_zero(member) {
+        return Err(SignatureMemberError::UnusedBits);
+    }
+    if gzip::is_one_bit_from_usual(member, &tar).map_err(SignatureMemberError::Encode)? {
+        return Err(SignatureMemberError::Damaged);
     }
     Ok((read(&tar)?, rest))
+}
+
+/// Alpine's newer indexes have an extended header before the signature's own.
+fn begins_with_signature(tar: &[u8]) -> bool {
+    let first = TarReader::new(tar).next_entry();
+    matches!(first, Ok(Some(entry)) if entry.path.starts_with(PREFIX.as_bytes()))
 }
 
 fn read(tar: &[u8]) -> Result<Vec<Signature>, SignatureMemberError> {

@@ -2,8 +2,8 @@
 //!
 //! Packages and indexes are several gzip members one after the other, each with a meaning of its own and
 //! hashed as it stands, compressed. So a member is read to its end and not a byte further. What a member
-//! may say beside its data is held tight: a header without reserved bits, a right checksum and length. What
-//! the compressed bits themselves may hide is [`super::redundancy`]'s.
+//! may say beside its data is held tight: a header without reserved bits, a right checksum and length, and
+//! nothing hidden in the bits after the last code ([`unused_bits_are_zero`]).
 //!
 //! Source: RFC 1952 (gzip), RFC 1951 (deflate).
 
@@ -12,8 +12,12 @@ use std::io::{self, BufRead, Read};
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 
+use super::gzip_write;
+
 /// The most a header's extra field, name or comment may take together, in bytes.
 const MAX_HEADER: usize = 64 * 1024;
+/// The checksum and length at a member's end.
+const TRAILER: usize = 8;
 
 /// Why compressed bytes are not a gzip member.
 #[derive(Debug, thiserror::Error)]
@@ -211,11 +215,41 @@ fn skip_text(input: &mut impl BufRead) -> Result<(), GzipError> {
     }
 }
 
-/// What follows the header of `member`; nothing if that is malformed.
-pub(super) fn behind_header(member: &[u8]) -> Option<&[u8]> {
+/// Whether the bits behind the last code of `member`, which no checksum covers, are all zero, as every
+/// encoder leaves them.
+///
+/// The highest bit that is set in the last byte belongs to a code exactly if the data is another, or ends
+/// elsewhere, without it.
+pub fn unused_bits_are_zero(member: &[u8]) -> bool {
+    let Some(last_at) = member.len().checked_sub(TRAILER + 1) else { return false };
+    let mut changed = member.to_vec();
+    let Some(last) = changed.get_mut(last_at) else { return false };
+    let Some(highest) = last.checked_ilog2() else { return true };
+    *last &= !(1 << highest);
+    let limit = u64::try_from(member.len()).unwrap_or(u64::MAX).saturating_mul(1100);
+    let mut rest = changed.as_slice();
+    inflate_member(&mut rest, limit).is_err() || !rest.is_empty()
+}
+
+/// Whether `member` would be what the usual encoder makes of `data`, its inflated bytes, if one bit were
+/// another.
+///
+/// No checksum covers how data is encoded: a match that is pointed at other zeros gives the same zeros. So a
+/// damaged member can inflate to the right bytes. Alpine's signature members, all of them, are encoded as
+/// zlib does at its highest level, and of such a member a changed bit is noticed here. A member that
+/// another encoder made differs in more than a bit, or not at all.
+pub fn is_one_bit_from_usual(member: &[u8], data: &[u8]) -> io::Result<bool> {
+    let usual = gzip_write::member(data)?;
+    let (Some(body), Some(usual)) = (body(member), body(&usual)) else { return Ok(false) };
+    let differing: u32 = body.iter().zip(usual).map(|(a, b)| (a ^ b).count_ones()).sum();
+    Ok(body.len() == usual.len() && differing == 1)
+}
+
+/// The compressed data of a member, without header and trailer.
+fn body(member: &[u8]) -> Option<&[u8]> {
     let mut rest = member;
     read_header(&mut rest).ok()?;
-    Some(rest)
+    rest.get(..rest.len().checked_sub(TRAILER)?)
 }
 
 #[cfg(test)]
@@ -253,6 +287,40 @@ mod tests {
         let whole = gzip(b"some data that is long enough to be compressed, compressed");
         for length in 0..whole.len() {
             assert!(inflate_member(&mut &whole[..length], 1000).is_err(), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_outside_the_free_header_bytes_is_noticed() {
+        // Runs of zeros, as a tar has them, can be encoded in many ways.
+        let text = [b"signature \x01\x02\x80".as_slice(), &[0; 90], b"0000644\0", &[0; 300], b"end"].concat();
+        let plain = {
+            let mut encoder = GzBuilder::new().write(Vec::new(), Compression::best());
+            encoder.write_all(&text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let data = inflate_member(&mut plain.as_slice(), 1000).unwrap();
+        assert!(unused_bits_are_zero(&plain));
+        for at in (0..plain.len()).filter(|at| !(4..10).contains(at)) {
+            for bit in 0..8 {
+                let mut flipped = plain.clone();
+                flipped[at] ^= 1 << bit;
+                let same = inflate_member(&mut flipped.as_slice(), 1000).is_ok_and(|got| got == data);
+                let noticed =
+                    !unused_bits_are_zero(&flipped) || is_one_bit_from_usual(&flipped, &data).unwrap();
+                assert!(!same || noticed, "byte {at} bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_other_encoders_make_is_not_taken_for_damage() {
+        let data = [b"a name".as_slice(), &[0; 94], b"0000644\0", &[0; 400], &[7; 512], b"tail"].concat();
+        for level in 0..=9 {
+            let mut encoder = GzBuilder::new().filename("name").write(Vec::new(), Compression::new(level));
+            encoder.write_all(&data).unwrap();
+            let member = encoder.finish().unwrap();
+            assert!(!is_one_bit_from_usual(&member, &data).unwrap(), "level {level}");
         }
     }
 }

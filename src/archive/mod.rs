@@ -5,7 +5,6 @@
 pub mod deflate;
 pub mod gzip;
 pub mod gzip_write;
-pub mod redundancy;
 pub mod rootfs;
 pub mod table;
 pub mod tar_read;

@@ -1,5 +1,23 @@
 //! The pipeline, a file a step, and what the commands beside it do.
+//!
+//! ```text
+//! plan ──► (fetch) ──► stage ──► prove ──► squash ──► emit
+//! ```
+//!
+//! [`build`] goes the whole way; [`sources`], [`contents`] and [`output`] say where things come from and go
+//! to; [`author`] makes packages and indexes. What can go wrong is an [`Error`].
 
 pub mod author;
+mod build;
+pub mod contents;
+pub mod emit;
+mod error;
 pub mod output;
+pub mod plan;
 pub mod prove;
+pub mod sources;
+pub mod squash;
+pub mod stage;
+
+pub use build::{BuildOptions, Report, ReportedBase, ReportedImage, ReportedStep, build};
+pub use error::Error;

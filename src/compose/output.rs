@@ -42,6 +42,16 @@ impl OutputKind {
     }
 }
 
+impl OutputKind {
+    /// Whether it holds the layer compressed.
+    pub const fn is_compressed(self) -> bool {
+        match self {
+            Self::Archive => true,
+            Self::Tar => false,
+        }
+    }
+}
+
 /// Where an output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {

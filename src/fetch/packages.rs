@@ -30,7 +30,12 @@ impl<'a> PackageRequest<'a> {
             repository: repository.name().to_owned(),
             flaw: Flaw::Identity,
         })?;
-        Ok(Some(Self { expected, repository }))
+        Ok(Some(Self::new(expected, repository)))
+    }
+
+    /// The request for what is `expected`, from `repository`.
+    pub fn new(expected: Expected, repository: &'a Repository) -> Self {
+        Self { expected, repository }
     }
 
     /// What the package must be.

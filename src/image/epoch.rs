@@ -15,7 +15,7 @@ const LAST: i64 = 253_402_300_799;
 const SECONDS_OF_DAY: i64 = 86_400;
 
 /// Seconds since 1970-01-01T00:00:00Z. Displays as RFC 3339.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Hash)]
 pub struct Epoch(i64);
 
 /// A number of seconds that is no time of an image.

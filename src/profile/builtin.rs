@@ -3,9 +3,13 @@
 //! A built-in profile is a directory that happens to lie in the program: what it names by a relative path
 //! is found in [`BuiltIn::files`] as a profile on disk finds it beside itself.
 
+use super::demo_files::DEMO_FILES;
+
 /// The built-in profiles, by name.
-pub const BUILT_INS: &[BuiltIn] =
-    &[BuiltIn { name: "base", text: include_str!("../../profiles/base.toml"), files: &[] }];
+pub const BUILT_INS: &[BuiltIn] = &[
+    BuiltIn { name: "base", text: include_str!("../../profiles/base.toml"), files: &[] },
+    BuiltIn { name: "demo", text: include_str!("../../profiles/demo.toml"), files: DEMO_FILES },
+];
 
 /// A profile that is compiled in.
 #[derive(Debug, PartialEq, Eq)]

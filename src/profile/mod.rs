@@ -1,7 +1,7 @@
 //! The profile: what the user wants, read, merged and checked.
 //!
 //! ```text
-//! find ──► load ──────────────────────────────► Draft ──► resolve ──► Profile
+//! find ──► Draft::load ───────────────────────► Draft ──► resolve ──► Profile
 //! which    parse, check keys and types, extends  layers    merge,      for one architecture,
 //! profile  (each file's problems together)                 variables   every value valid
 //! ```
@@ -14,15 +14,38 @@
 
 pub mod account;
 pub mod builtin;
+mod demo_files;
+mod document;
+mod draft;
+mod error;
+mod lint;
+mod load;
+mod lower;
+mod merge;
 pub mod model;
 pub mod names;
 pub mod origin;
+mod overrides;
 pub mod pattern;
+mod reader;
 pub mod release;
 pub mod repository;
+mod schema;
+mod show;
+#[cfg(test)]
+mod tests;
 pub mod units;
 mod value;
+mod vars;
 
+pub use builtin::{BUILT_INS, BuiltIn};
+pub use draft::{Draft, Values};
+pub use error::{Flaw, Problem, ProfileError};
+pub use lint::{Finding, Lint};
+pub use load::{Found, find};
 pub use model::*;
 pub use origin::{Location, Origin, Place, ProfilePath, Source, Stated};
+pub use overrides::{Overrides, Setting};
+pub use show::Merged;
 pub use value::Invalid;
+pub use vars::{ProviderVariable, Variable};

@@ -3,6 +3,7 @@
 //! Source: spec apk v2, "Dependencies and versions"; the image reference grammar of `docker tag`; the port
 //! and signal forms that Docker's config takes.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -29,6 +30,13 @@ macro_rules! name {
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        /// Looks one up by its text.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

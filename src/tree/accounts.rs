@@ -13,7 +13,7 @@ use crate::content::{Content, ContentError};
 use crate::path::TreePath;
 
 /// What BusyBox writes as the full name of a user that gives none.
-const FULL_NAME: &str = "Linux User,,,";
+pub const FULL_NAME: &str = "Linux User,,,";
 /// The largest account file that is read, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -22,6 +22,15 @@ const MAX_FILE: u64 = 16 << 20;
 pub struct Accounts {
     users: HashMap<Box<str>, u32>,
     groups: HashMap<Box<str>, u32>,
+}
+
+/// An account by number, or by a name that the tree's accounts know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    /// The number.
+    Number(u32),
+    /// The name.
+    Name(String),
 }
 
 /// A group to be there.
@@ -42,9 +51,11 @@ pub struct NewUser {
     pub name: String,
     /// Its number.
     pub uid: u32,
-    /// The name of its primary group; its own name if none is given. Made, with the user's number, if there
-    /// is no such group.
-    pub group: Option<String>,
+    /// Its primary group; without one, that of its own name, which is made with the user's number if there
+    /// is none.
+    pub group: Option<Account>,
+    /// What its full-name field says; [`FULL_NAME`] as a rule.
+    pub full_name: String,
     /// Its home directory, which is not made.
     pub home: String,
     /// Its shell.
@@ -83,6 +94,14 @@ pub enum AccountError {
         there: u32,
         /// The number it should have.
         wanted: u32,
+    },
+    /// The primary group of a user does not exist.
+    #[error("the user `{user}` should be in the group `{group}`, which the image does not have")]
+    NoGroup {
+        /// The user's name.
+        user: String,
+        /// The group's name.
+        group: String,
     },
     /// There is an account of that number with another name.
     #[error("the {what} `{name}` should have number {number}, which is `{there}`'s")]
@@ -259,28 +278,43 @@ impl Texts {
     }
 
     fn add_user(&mut self, user: &NewUser, day: i64) -> Result<(), AccountError> {
-        let NewUser { name, uid, home, shell, .. } = user;
+        let NewUser { name, uid, full_name, home, shell, .. } = user;
         let is_new = is_new("user", &self.passwd, name, *uid)?;
-        let group = user.group.as_deref().unwrap_or(name);
-        let there = lines(&self.group).find(|(there, _)| *there == group).map(|(_, gid)| gid);
-        let gid = if let Some(gid) = there {
-            gid
-        } else {
-            self.add_group(group, *uid)?;
-            *uid
-        };
+        let (group, gid) = self.primary_group(user)?;
         if !is_new {
             return Ok(());
         }
-        append(&mut self.passwd, &format!("{name}:x:{uid}:{gid}:{FULL_NAME}:{home}:{shell}"));
+        append(&mut self.passwd, &format!("{name}:x:{uid}:{gid}:{full_name}:{home}:{shell}"));
         if let Some(shadow) = &mut self.shadow {
             append(shadow, &format!("{name}:!:{day}:0:99999:7:::"));
         }
         // BusyBox lists the user among the members of a group it is given, though not of its own.
-        if user.group.is_some() {
-            self.add_member(group, name);
+        if let (Some(_), Some(group)) = (&user.group, group) {
+            self.add_member(&group, name);
         }
         Ok(())
+    }
+
+    /// The user's primary group, made if it is to be: its name, if it has one, and its number.
+    fn primary_group(&mut self, user: &NewUser) -> Result<(Option<String>, u32), AccountError> {
+        let name = match &user.group {
+            Some(Account::Number(gid)) => {
+                let name =
+                    lines(&self.group).find(|(_, there)| there == gid).map(|(name, _)| name.to_owned());
+                return Ok((name, *gid));
+            }
+            Some(Account::Name(name)) => name,
+            None => &user.name,
+        };
+        let there = lines(&self.group).find(|(there, _)| there == name).map(|(_, gid)| gid);
+        match there {
+            Some(gid) => Ok((Some(name.clone()), gid)),
+            None if *name == user.name => {
+                self.add_group(name, user.uid)?;
+                Ok((Some(name.clone()), user.uid))
+            }
+            None => Err(AccountError::NoGroup { user: user.name.clone(), group: name.clone() }),
+        }
     }
 }
 
@@ -340,8 +374,14 @@ mod tests {
     }
 
     fn user(name: &str, uid: u32, group: Option<&str>) -> NewUser {
-        let (home, shell) = ("/home/x".to_owned(), "/bin/sh".to_owned());
-        NewUser { name: name.to_owned(), uid, group: group.map(str::to_owned), home, shell }
+        NewUser {
+            name: name.to_owned(),
+            uid,
+            group: group.map(|name| Account::Name(name.to_owned())),
+            full_name: FULL_NAME.to_owned(),
+            home: "/home/x".to_owned(),
+            shell: "/bin/sh".to_owned(),
+        }
     }
 
     fn text(file: AccountFile, tree: &Tree) -> String {

@@ -11,6 +11,8 @@ use crate::content::ContentError;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
+/// The name of the package whose post-install script and trigger make the links.
+pub const PACKAGE: &str = "busybox";
 /// The directories that busybox's post-install makes first.
 const DIRECTORIES: [&str; 4] = ["bin", "sbin", "usr/bin", "usr/sbin"];
 /// The commands that `bbsuid --install` links to the set-user-ID `/bin/bbsuid`, in place of busybox's own.

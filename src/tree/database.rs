@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::apk::dependency::Dependency;
+use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::installed::{InstalledPackage, sort_by_name};
 use crate::apk::package::Scripts;
 use crate::digest::Identity;
@@ -53,6 +53,14 @@ impl Database {
         self.directories.get(path).into_iter().flatten().filter_map(|name| self.packages.get(name))
     }
 
+    /// The directories that any package has, sorted.
+    pub fn directories(&self) -> Vec<&TreePath> {
+        let owned = self.directories.iter().filter(|(_, owners)| !owners.is_empty());
+        let mut paths: Vec<&TreePath> = owned.map(|(path, _)| path).collect();
+        paths.sort_unstable();
+        paths
+    }
+
     /// Puts in a package with its files, which become its own; one of the same name is replaced.
     pub fn insert(&mut self, package: InstalledPackage) {
         let name: Box<str> = package.name().into();
@@ -80,6 +88,13 @@ impl Database {
         self.scripts.remove(name);
         self.triggers.remove(name);
         Some(package)
+    }
+
+    /// Pins the package `name`, if it is there, to `tag`.
+    pub fn repin(&mut self, name: &str, tag: Option<Tag>) {
+        if let Some(package) = self.packages.get_mut(name) {
+            package.tag = tag;
+        }
     }
 
     /// Changes something of every package but what it owns.

@@ -20,6 +20,7 @@ pub mod protected;
 mod prune;
 mod purge;
 pub mod records;
+pub mod triggers;
 
 pub use prune::Unsatisfied;
 

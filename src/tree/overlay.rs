@@ -5,20 +5,11 @@
 //!
 //! Source: design, "The profile".
 
-use super::accounts::{AccountError, Accounts};
+use super::accounts::{Account, AccountError, Accounts};
 use super::{Inode, InodeKind, Mode, NameError, Origin, Owner, Tree};
 use crate::content::Content;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
-
-/// An owner or group by number or by a name that the tree's accounts know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Account {
-    /// The number.
-    Number(u32),
-    /// The name.
-    Name(String),
-}
 
 /// Something the profile puts into the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,6 +17,14 @@ mod archive;
 mod fetch;
 /// Which module may import which.
 mod floors;
+// The example that builds the repository uses another part of it.
+#[allow(dead_code, reason = "shared with the example")]
+#[path = "../../demo/mod.rs"]
+mod demo;
+/// The repository of the `demo` profile against its sources and the real apk.
+mod demo_repository;
+/// The formats against the real apk and the real packages: what we write, and what we read.
+mod formats;
 /// What the tests run with: commands, needs, mirrors to damage, figures.
 mod harness;
 /// Packages, indexes and keys made by the tests themselves.

@@ -106,6 +106,22 @@ pub(crate) fn verify_package(alpine: &Alpine, path: &Path, key: &Path) -> Result
     if done.status == 0 { Ok(()) } else { Err(done.apk_output) }
 }
 
+/// The text of the index that `apk index` makes of the packages in the directory `packages` for `arch`.
+pub(crate) fn index_of(alpine: &Alpine, packages: &Path, arch: &str) -> String {
+    let reference = minirootfs(alpine).repository(packages);
+    let options = ["index", "--quiet", "--allow-untrusted", "--no-warnings", "--rewrite-arch", arch, "-o"];
+    let mut arguments: Vec<String> = options.iter().map(|&word| word.to_owned()).collect();
+    arguments.push("/APKINDEX.tar.gz".to_owned());
+    let names = files::names(packages)
+        .into_iter()
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "apk"));
+    arguments.extend(names.map(|name| format!("{REPOSITORIES}/0/{name}")));
+    let done = reference.no_scripts().run(Emit::Tree, &arguments);
+    assert_eq!(done.status, 0, "apk index: {}", done.apk_output);
+    let tar = flate2::read::MultiGzDecoder::new(done.file("APKINDEX.tar.gz"));
+    Listing::of_tar(tar).text("APKINDEX").to_owned()
+}
+
 impl Reference {
     fn over(alpine: &Alpine, base: Base, arch: &str) -> Self {
         let official = files::names(&alpine.keys()).into_iter().map(|name| alpine.keys().join(name));

@@ -1,0 +1,440 @@
+//! Building: the whole way from a profile to written images, step after step.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::contents;
+use super::emit::{self, Emitted};
+use super::error::Error;
+use super::output::{self, Destination, Output};
+use super::plan::{self, Prepared, Step};
+use super::prove::{self, ProvenTree, Setting, Start, Surroundings};
+use super::squash;
+use super::stage::{self, Additions, RootPassword, ScriptPolicy, Staged};
+use crate::arch::Arch;
+use crate::digest::Sha256;
+use crate::fetch;
+use crate::image::{Epoch, Healthcheck, Image, ImageConfig, ImageReference, Layer, MediaTypes};
+use crate::kind::{Explain, Kind};
+use crate::profile::account::{Account, ImageUser};
+use crate::profile::{Draft, HealthTest, Profile, RootAccount};
+use crate::report::Reporter;
+use crate::store::{Store, StoredPackage};
+use crate::tree::Tree;
+use crate::tree::accounts::Accounts;
+
+/// The search path of an image that sets none, as engines have it.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Seconds in a day.
+const DAY: i64 = 86_400;
+/// The label that says why the base was believed.
+const LABEL_BASE_TRUST: &str = "apkcompose.base-trust";
+/// The label that lists dependencies that pruning left unsatisfied.
+const LABEL_UNSATISFIED: &str = "apkcompose.unsatisfied";
+
+/// How to build.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// For which architecture; without one, this machine's if the profile is for it, else the profile's first.
+    pub arch: Option<Arch>,
+    /// What to write. Nothing only plans.
+    pub outputs: Vec<Output>,
+    /// What becomes of package scripts.
+    pub scripts: ScriptPolicy,
+    /// The time that stands for "now" in the image; without one, when its newest package was built.
+    pub epoch: Option<Epoch>,
+    /// A directory that sources of the profile may lie in beside the profile's own.
+    pub context: Option<PathBuf>,
+    /// How many threads to use.
+    pub jobs: NonZeroUsize,
+}
+
+/// What a build, or a plan, has come to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The profile's name.
+    pub profile: String,
+    /// The architecture, in apk's name.
+    pub arch: String,
+    /// How many packages the image has.
+    pub packages: usize,
+    /// What was done with packages, in order.
+    pub steps: Vec<ReportedStep>,
+    /// The base, if there is one.
+    pub base: Option<ReportedBase>,
+    /// The image; nothing if it was only planned.
+    pub image: Option<ReportedImage>,
+    /// Package scripts that were not run, as `package-version.kind`.
+    pub scripts_not_run: Vec<String>,
+    /// Changed files that stayed in place of a package's.
+    pub kept: Vec<String>,
+    /// Dependencies that pruning left unsatisfied, as `package needs dependency`.
+    pub unsatisfied: Vec<String>,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+}
+
+/// A step, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReportedStep {
+    /// `install`, `upgrade`..., as the plan's steps are called.
+    pub action: &'static str,
+    /// The package's name.
+    pub name: String,
+    /// Its version, where there is one to tell.
+    pub version: Option<String>,
+}
+
+/// The base, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReportedBase {
+    /// The archive's file name.
+    pub file: String,
+    /// Its SHA-256.
+    pub sha256: Sha256,
+    /// Why it was believed.
+    pub trust: String,
+}
+
+/// The image, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReportedImage {
+    /// The digest of the configuration, which docker calls the image's ID.
+    pub id: Option<Sha256>,
+    /// The digest of the manifest, by which registries know it.
+    pub manifest: Option<Sha256>,
+    /// The length of the compressed layer, in bytes, if it was compressed.
+    pub compressed: Option<u64>,
+    /// The length of the layer's tar, in bytes.
+    pub tar: u64,
+    /// The sum of the lengths of its files, in bytes: the size that docker shows.
+    pub size: u64,
+    /// How many files, directories and links it has.
+    pub entries: usize,
+    /// Its names.
+    pub tags: Vec<String>,
+    /// Where it was written.
+    pub outputs: Vec<String>,
+    /// The time that stands for "now" in it.
+    pub created: String,
+}
+
+/// Builds what `draft` asks for.
+///
+/// An inflated copy in the store that has changed is found when it is copied; then everything is inflated
+/// again, and the build is done once more.
+pub fn build(
+    store: &Store,
+    draft: &Draft,
+    options: &BuildOptions,
+    reporter: &dyn Reporter,
+) -> Result<Report, Error> {
+    output::check(&options.outputs)?;
+    let begun = Instant::now();
+    let mut used = Vec::new();
+    let built = match (Build { store, draft, options, reporter, used: &mut used }).run() {
+        Err(error) if error.kind() == Kind::Integrity && !used.is_empty() => {
+            for blob in std::mem::take(&mut used) {
+                store.drop_expanded(blob)?;
+            }
+            Build { store, draft, options, reporter, used: &mut used }.run()
+        }
+        other => other,
+    };
+    let mut report = built?;
+    report.milliseconds = milliseconds(begun.elapsed());
+    Ok(report)
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+struct Build<'a> {
+    store: &'a Store,
+    draft: &'a Draft,
+    options: &'a BuildOptions,
+    reporter: &'a dyn Reporter,
+    /// The blobs whose inflated copies are being read.
+    used: &'a mut Vec<Sha256>,
+}
+
+impl Build<'_> {
+    fn run(&mut self) -> Result<Report, Error> {
+        let arch = self.arch()?;
+        let prepared = plan::prepare(self.store, self.draft, arch, self.options.jobs, self.reporter)?;
+        for lint in prepared.profile.lints() {
+            self.reporter.warn(&lint.to_string());
+        }
+        if self.options.outputs.is_empty() {
+            return Ok(report(&prepared, None, None));
+        }
+        let packages = fetch::packages(self.store, &prepared.requests()?, self.options.jobs, self.reporter)?;
+        self.used.extend(prepared.provenance.iter().map(|base| base.rootfs.blob()));
+        self.used.extend(packages.iter().map(StoredPackage::blob));
+
+        let epoch = self.epoch(&prepared);
+        let staged = self.stage(&prepared, &packages, epoch)?;
+        let notes = Notes::of(&staged);
+        let proven = prove_starts(&prepared, staged)?;
+        let layer = squash::plan(&proven, epoch)?;
+        check_size(&prepared.profile, &layer)?;
+        let image = self.emit(&prepared, &proven, &layer, epoch, &notes)?;
+        Ok(report(&prepared, Some(notes), Some(image)))
+    }
+
+    fn arch(&self) -> Result<Arch, Error> {
+        let listed = &self.draft.alpine().architectures;
+        if let Some(wanted) = self.options.arch {
+            if listed.contains(&wanted) {
+                return Ok(wanted);
+            }
+            let listed = listed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            return Err(Error::Arch { listed, wanted });
+        }
+        let ours = Arch::of_this_machine().filter(|arch| listed.contains(arch));
+        let arch = ours.or_else(|| listed.first().copied()).unwrap_or(Arch::X86_64);
+        if listed.len() > 1 {
+            self.reporter
+                .note(&format!("building for {arch}; --arch chooses another of the profile's architectures"));
+        }
+        Ok(arch)
+    }
+
+    fn epoch(&self, prepared: &Prepared) -> Epoch {
+        let newest = prepared.plan.newest_build.and_then(|seconds| Epoch::new(seconds).ok());
+        self.options.epoch.or(newest).unwrap_or_default()
+    }
+
+    fn stage(&self, prepared: &Prepared, packages: &[StoredPackage], epoch: Epoch) -> Result<Staged, Error> {
+        let profile = &prepared.profile;
+        let (groups, users) = plan::accounts(profile);
+        let additions = Additions {
+            groups,
+            users,
+            day: epoch.seconds().div_euclid(DAY),
+            overlaid: contents::read(profile, self.options.context.as_deref())?,
+            root: match profile.image.root_account {
+                RootAccount::Locked => RootPassword::Locked,
+                RootAccount::AsInBase => RootPassword::AsItIs,
+            },
+            pruned_paths: profile.prune.paths.iter().map(|stated| stated.value.clone()).collect(),
+            pruned_packages: profile.prune.packages.iter().map(|stated| stated.value.to_string()).collect(),
+            arch: prepared.plan.arch,
+            repositories: prepared.repository_lines.iter().map(|(_, line)| line.clone()).collect(),
+            tags: prepared.repository_lines.iter().filter_map(|(tag, _)| tag.clone()).collect(),
+        };
+        let base = prepared.base.clone();
+        Ok(stage::stage(&prepared.plan, base, packages, &additions, self.options.scripts, self.reporter)?)
+    }
+
+    fn emit(
+        &self,
+        prepared: &Prepared,
+        proven: &ProvenTree,
+        layer: &Layer<'_>,
+        epoch: Epoch,
+        notes: &Notes,
+    ) -> Result<ReportedImage, Error> {
+        let profile = &prepared.profile;
+        let references: Vec<ImageReference> =
+            profile.image.tags.iter().filter_map(|tag| tag.to_string().parse().ok()).collect();
+        let outputs = &self.options.outputs;
+        let image = if outputs.iter().any(|output| output.kind.is_compressed()) {
+            let packed =
+                squash::compress(layer, &spool_directory(outputs), self.options.jobs, self.reporter)?;
+            let config = image_config(prepared, proven.tree(), epoch, notes)?;
+            let annotations = config.labels.clone();
+            let image = Image::new(&config, vec![packed], &annotations, MediaTypes::Oci);
+            Some(image.map_err(squash::SquashError::Image)?)
+        } else {
+            None
+        };
+        emit::emit(
+            &Emitted { layer, image: image.as_ref(), references: &references },
+            outputs,
+            self.reporter,
+        )?;
+        let descriptor =
+            image.as_ref().and_then(|image| image.layers().first()).map(|layer| layer.descriptor().clone());
+        Ok(ReportedImage {
+            id: image.as_ref().map(Image::config_digest),
+            manifest: image.as_ref().map(Image::manifest_digest),
+            compressed: descriptor.map(|descriptor| descriptor.size),
+            tar: layer.tar_size(),
+            size: layer.content_size(),
+            entries: layer.entry_count(),
+            tags: references.iter().map(ImageReference::familiar).collect(),
+            outputs: outputs.iter().map(|output| output.destination.to_string()).collect(),
+            created: epoch.to_string(),
+        })
+    }
+}
+
+/// What staging has to tell.
+struct Notes {
+    scripts_not_run: Vec<String>,
+    kept: Vec<String>,
+    unsatisfied: Vec<String>,
+}
+
+impl Notes {
+    fn of(staged: &Staged) -> Self {
+        Self {
+            scripts_not_run: staged.scripts_not_run.clone(),
+            kept: staged.kept.iter().map(ToString::to_string).collect(),
+            unsatisfied: staged
+                .unsatisfied
+                .iter()
+                .map(|unsatisfied| format!("{} needs {}", unsatisfied.package, unsatisfied.dependency))
+                .collect(),
+        }
+    }
+}
+
+fn report(prepared: &Prepared, notes: Option<Notes>, image: Option<ReportedImage>) -> Report {
+    let notes = notes.unwrap_or(Notes { scripts_not_run: vec![], kept: vec![], unsatisfied: vec![] });
+    Report {
+        profile: prepared.profile.name.clone(),
+        arch: prepared.plan.arch.to_string(),
+        packages: prepared.plan.package_count,
+        steps: prepared.plan.steps.iter().map(reported_step).collect(),
+        base: prepared.provenance.as_ref().map(|base| ReportedBase {
+            file: base.file.clone(),
+            sha256: base.rootfs.blob(),
+            trust: base.trust.to_string(),
+        }),
+        image,
+        scripts_not_run: notes.scripts_not_run,
+        kept: notes.kept,
+        unsatisfied: notes.unsatisfied,
+        milliseconds: 0,
+    }
+}
+
+fn reported_step(step: &Step) -> ReportedStep {
+    let (action, version) = match step {
+        Step::Place(planned) => ("install", Some(planned.entry.version().to_owned())),
+        Step::Record(entry) => ("install", Some(entry.version().to_owned())),
+        Step::Repin { .. } => ("repin", None),
+        Step::Purge { .. } => ("purge", None),
+    };
+    ReportedStep { action, name: step.name().to_owned(), version }
+}
+
+/// Beside the first file that is written; for pipes, where temporary files go.
+fn spool_directory(outputs: &[Output]) -> PathBuf {
+    let beside = outputs.iter().find_map(|output| match &output.destination {
+        Destination::File(path) => Some(output::directory_of(path).to_owned()),
+        Destination::Stdout => None,
+    });
+    beside.unwrap_or_else(std::env::temp_dir)
+}
+
+fn check_size(profile: &Profile, layer: &Layer<'_>) -> Result<(), Error> {
+    match &profile.limits.size {
+        Some(limit) if layer.tar_size() > limit.value.0 => Err(Error::TooLarge {
+            size: layer.tar_size(),
+            limit: limit.value.0,
+            origin: limit.origin.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn prove_starts(prepared: &Prepared, staged: Staged) -> Result<ProvenTree, Error> {
+    let image = &prepared.profile.image;
+    let working_directory = image.working_directory.clone().unwrap_or_default();
+    let surroundings = Surroundings { path: image.environment.get("PATH").cloned(), working_directory };
+    let provider = |name: &str| prepared.provider(name);
+    Ok(prove::prove(
+        staged.installation,
+        prepared.plan.arch,
+        &starts(&prepared.profile),
+        &surroundings,
+        provider,
+    )?)
+}
+
+/// The programs that the image starts.
+fn starts(profile: &Profile) -> Vec<Start> {
+    let image = &profile.image;
+    let start = |setting, program: Option<&String>| {
+        program.map(|program| Start { setting, program: program.clone() })
+    };
+    let mut starts = Vec::new();
+    starts.extend(start(Setting::Entrypoint, image.entrypoint.first()));
+    if image.entrypoint.is_empty() {
+        starts.extend(start(Setting::Command, image.command.first()));
+    }
+    match image.healthcheck.as_ref().map(|check| &check.test) {
+        Some(HealthTest::Command(argv)) => starts.extend(start(Setting::Healthcheck, argv.first())),
+        Some(HealthTest::Shell(_)) => {
+            starts.push(Start { setting: Setting::Healthcheck, program: "/bin/sh".to_owned() });
+        }
+        Some(HealthTest::None) | None => {}
+    }
+    for smoke in &image.smoke {
+        starts.extend(start(Setting::Smoke, smoke.value.first()));
+    }
+    starts
+}
+
+fn image_config(prepared: &Prepared, tree: &Tree, epoch: Epoch, notes: &Notes) -> Result<ImageConfig, Error> {
+    let image = &prepared.profile.image;
+    let mut config = ImageConfig::new(prepared.plan.arch, epoch);
+    config.author = image.author.clone().unwrap_or_default();
+    config.user = match &image.user {
+        Some(user) => numeric_user(user, tree)?,
+        None => String::new(),
+    };
+    config.exposed_ports = image.expose.iter().map(ToString::to_string).collect();
+    config.env.clone_from(&image.environment);
+    config.env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
+    config.entrypoint.clone_from(&image.entrypoint);
+    config.cmd.clone_from(&image.command);
+    config.volumes = image.volumes.iter().map(ToString::to_string).collect();
+    config.working_dir = image.working_directory.as_ref().map(ToString::to_string).unwrap_or_default();
+    config.labels.clone_from(&image.labels);
+    if let Some(base) = &prepared.provenance {
+        config.labels.insert(LABEL_BASE_TRUST.to_owned(), base.trust.to_string());
+    }
+    if !notes.unsatisfied.is_empty() {
+        config.labels.insert(LABEL_UNSATISFIED.to_owned(), notes.unsatisfied.join("; "));
+    }
+    config.stop_signal = image.stop_signal.as_ref().map(ToString::to_string).unwrap_or_default();
+    config.healthcheck = image.healthcheck.as_ref().map(|check| {
+        let time = |duration: Option<crate::profile::units::Duration>| {
+            duration.map(|duration| Duration::from_nanos(duration.nanoseconds()))
+        };
+        Healthcheck {
+            test: check.test.to_argv(),
+            interval: time(check.interval),
+            timeout: time(check.timeout),
+            start_period: time(check.start_period),
+            retries: check.retries,
+        }
+    });
+    Ok(config)
+}
+
+/// The user as numbers, which alone every engine understands in every image.
+fn numeric_user(user: &ImageUser, tree: &Tree) -> Result<String, Error> {
+    let accounts = Accounts::of(tree)?;
+    let unknown = |what, name: &str| Error::User { what, name: name.to_owned() };
+    let uid = match &user.user {
+        Account::Id(id) => id.get(),
+        Account::Name(name) => accounts.user(name.as_str()).ok_or_else(|| unknown("user", name.as_str()))?,
+    };
+    let gid = match &user.group {
+        None => return Ok(uid.to_string()),
+        Some(Account::Id(id)) => id.get(),
+        Some(Account::Name(name)) => {
+            accounts.group(name.as_str()).ok_or_else(|| unknown("group", name.as_str()))?
+        }
+    };
+    Ok(format!("{uid}:{gid}"))
+}

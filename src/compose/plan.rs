@@ -1,0 +1,481 @@
+//! Planning: from a profile to the packages of the image, and the steps that put them there.
+//!
+//! Indexes are read and verified first, then variables get the values that depend on them, then the solver
+//! is asked, over the base's packages if there is a base. A [`Plan`] owns all it says: whoever carries it out
+//! needs no index.
+//!
+//! Source: design, "The way the data goes", "The profile".
+
+use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroUsize;
+
+use super::contents;
+use super::sources::{self, NamedRepository, SourcesError};
+use crate::apk::dependency::{Dependency, Tag};
+use crate::apk::index::Package;
+use crate::apk::index_file::VerifiedIndex;
+use crate::apk::installed::{InstalledPackage, InstalledText};
+use crate::apk::package::Expected;
+use crate::apk::version::Version;
+use crate::arch::Arch;
+use crate::fetch::{self, FetchError, PackageRequest};
+use crate::kind::{Explain, Kind};
+use crate::path::TreePath;
+use crate::profile::release::Branch;
+use crate::profile::{Draft, Profile, ProfileError, Upgrade, Values};
+use crate::report::Reporter;
+use crate::solve::{self, Action, Refusal, Solution, Source};
+use crate::store::Store;
+use crate::tree::base::{Base, BaseError};
+use crate::tree::database::Database;
+use crate::tree::place::Installation;
+use crate::tree::triggers;
+
+/// Where canonical lines of `/etc/apk/repositories` point.
+const CANONICAL_MIRROR: &str = "https://dl-cdn.alpinelinux.org/alpine";
+/// The repositories whose canonical lines are written unless the profile says otherwise.
+const CANONICAL_NAMES: [&str; 2] = ["main", "community"];
+
+/// The packages of an image and the steps that put them there.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The architecture.
+    pub arch: Arch,
+    /// What was asked for: the base's world and the profile's.
+    pub world: Vec<Dependency>,
+    /// What to do, in apk's order.
+    pub steps: Vec<Step>,
+    /// When the newest package of the image was built, in seconds since 1970.
+    pub newest_build: Option<i64>,
+    /// How many packages the image has.
+    pub package_count: usize,
+}
+
+/// A step of a plan.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Put a package there, in place of another version of it if there is one.
+    Place(PlannedPackage),
+    /// Record a package that has no file.
+    Record(InstalledPackage),
+    /// Pin an installed package to another tag.
+    Repin {
+        /// Its name.
+        name: String,
+        /// The tag, or none.
+        tag: Option<Tag>,
+    },
+    /// Take an installed package out.
+    Purge {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// A package to be fetched and placed.
+#[derive(Debug, Clone)]
+pub struct PlannedPackage {
+    /// What the installed database will say of it.
+    pub entry: InstalledPackage,
+    /// What its file must be.
+    pub expected: Expected,
+    /// Which of the profile's repositories has it, counted from 0.
+    pub repository: usize,
+}
+
+impl Step {
+    /// The name of the package it is about.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Place(planned) => planned.entry.name(),
+            Self::Record(entry) => entry.name(),
+            Self::Repin { name, .. } | Self::Purge { name } => name,
+        }
+    }
+}
+
+impl Plan {
+    /// The names of the packages that are taken out.
+    pub fn leaving(&self) -> HashSet<&str> {
+        let purged = |step: &'_ Step| matches!(step, Step::Purge { .. });
+        self.steps.iter().filter(|step| purged(step)).map(Step::name).collect()
+    }
+
+    /// The packages to be fetched, in order.
+    pub fn packages(&self) -> impl Iterator<Item = &PlannedPackage> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Place(planned) => Some(planned),
+            Step::Record(_) | Step::Repin { .. } | Step::Purge { .. } => None,
+        })
+    }
+
+    /// Whether the trigger of the package `name` has something to run for, once the plan is carried out and
+    /// `database` says what is installed: a directory that it watches, and that changed or is new to it.
+    pub fn pulls_trigger(&self, database: &Database, name: &str) -> bool {
+        let placed: HashSet<&str> = self.packages().map(|planned| planned.entry.name()).collect();
+        let Some(globs) = database.triggers.get(name) else { return false };
+        let changed =
+            |path: &TreePath| database.directory_owners(path).any(|owner| placed.contains(owner.name()));
+        triggers::watched(globs, database.directories())
+            .any(|(path, only_if_changed)| changed(path) || (placed.contains(name) && !only_if_changed))
+    }
+}
+
+/// Everything that is known before a package is fetched.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The profile, every value settled.
+    pub profile: Profile,
+    /// What to do.
+    pub plan: Plan,
+    /// What the packages are installed over.
+    pub base: Installation,
+    /// Where the base came from and why it is believed; nothing without a base.
+    pub provenance: Option<fetch::Base>,
+    /// Lines for `/etc/apk/repositories`, with their tags.
+    pub repository_lines: Vec<(Option<Tag>, String)>,
+    repositories: Vec<NamedRepository>,
+    indexes: Vec<VerifiedIndex>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The profile is wrong.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// Where packages come from, or whose signatures are accepted, is not clear.
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
+    /// An index or the base could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The base cannot be used.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// What is asked for cannot be had.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    /// A variable's value does not have the form it should have.
+    #[error("the variable `{name}` ({origin}): {package} provides {provided}, and does not fit `{pattern}`")]
+    Variable {
+        /// Its name.
+        name: String,
+        /// Where it is stated.
+        origin: String,
+        /// The package that was found.
+        package: String,
+        /// The name it was looked for by.
+        provided: String,
+        /// The form it should have.
+        pattern: String,
+    },
+    /// The solver's answer speaks of a package that is nowhere.
+    #[error("the solver chose a package that no index has: this is a mistake of apkcompose")]
+    Lost,
+    /// More packages than the profile allows.
+    #[error("the image would have {count} packages, the profile allows {limit}")]
+    TooManyPackages {
+        /// How many there would be.
+        count: usize,
+        /// How many there may be.
+        limit: u32,
+    },
+}
+
+impl Explain for PlanError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Profile(error) => error.kind(),
+            Self::Sources(error) => error.kind(),
+            Self::Fetch(error) => error.kind(),
+            Self::Base(error) => error.kind(),
+            Self::Refusal(error) => error.kind(),
+            Self::Variable { .. } => Kind::Profile,
+            Self::Lost => Kind::Internal,
+            Self::TooManyPackages { .. } => Kind::Limit,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Profile(error) => error.hint(),
+            Self::Sources(error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
+            Self::Refusal(error) => error.hint(),
+            Self::Variable { name, .. } => Some(format!("set it yourself: --set {name}=VALUE")),
+            Self::Base(_) | Self::Lost | Self::TooManyPackages { .. } => None,
+        }
+    }
+}
+
+/// Reads the indexes, settles the profile for `arch`, and plans.
+pub fn prepare(
+    store: &Store,
+    draft: &Draft,
+    arch: Arch,
+    jobs: NonZeroUsize,
+    reporter: &dyn Reporter,
+) -> Result<Prepared, PlanError> {
+    let alpine = draft.alpine();
+    let repositories = sources::repositories(alpine, arch)?;
+    let fetchable: Vec<fetch::Repository> =
+        repositories.iter().map(|named| named.repository.clone()).collect();
+    let indexes = fetch::indexes(&fetchable, jobs, reporter)?;
+    let provenance = sources::base(store, alpine, arch, reporter)?;
+    let base = match &provenance {
+        Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())?,
+        None => Base { installation: Installation::default(), installed: None },
+    };
+    let solver =
+        Solver { repositories: &repositories, indexes: &indexes, installed: base.installed.as_ref(), arch };
+    let profile = draft.resolve(arch, &solver.variables(draft)?)?;
+    let plan = solver.plan(&profile, &base.installation.database, reporter)?;
+    let repository_lines = repository_lines(&profile, &repositories);
+    Ok(Prepared {
+        profile,
+        plan,
+        base: base.installation,
+        provenance,
+        repository_lines,
+        repositories,
+        indexes,
+    })
+}
+
+impl Prepared {
+    /// The packages to be fetched, in the plan's order.
+    pub fn requests(&self) -> Result<Vec<PackageRequest<'_>>, PlanError> {
+        self.plan
+            .packages()
+            .map(|planned| {
+                let named = self.repositories.get(planned.repository).ok_or(PlanError::Lost)?;
+                Ok(PackageRequest::new(planned.expected.clone(), &named.repository))
+            })
+            .collect()
+    }
+
+    /// The package that provides `name` in one of the indexes, for hints: the first by repository.
+    pub fn provider(&self, name: &str) -> Option<String> {
+        let provides = |package: &Package<'_>| {
+            package.name() == name || package.parse_provides().any(|provide| *provide.name == *name)
+        };
+        let found = self.indexes.iter().find_map(|index| index.index().packages().find(provides));
+        found.map(|package| package.name().to_owned())
+    }
+}
+
+struct Solver<'a> {
+    repositories: &'a [NamedRepository],
+    indexes: &'a [VerifiedIndex],
+    installed: Option<&'a InstalledText>,
+    arch: Arch,
+}
+
+impl Solver<'_> {
+    fn repositories(&self) -> Vec<solve::Repository<'_>> {
+        let pairs = self.repositories.iter().zip(self.indexes);
+        pairs
+            .map(|(named, index)| solve::Repository {
+                index: index.index(),
+                tag: named.tag.clone(),
+                name: named.repository.name().to_owned(),
+            })
+            .collect()
+    }
+
+    fn installed(&self) -> Option<solve::Installed<'_>> {
+        self.installed.map(|text| solve::Installed {
+            index: text.index(),
+            tags: text.packages().iter().map(|package| package.tag.clone()).collect(),
+        })
+    }
+
+    /// The values of the variables that are what the solver would pick.
+    fn variables(&self, draft: &Draft) -> Result<Values, PlanError> {
+        let repositories = self.repositories();
+        let mut values = Values::new();
+        for (name, stated) in draft.provider_variables() {
+            let wanted = &stated.value.provided;
+            let request = solve::Request {
+                arch: self.arch,
+                world: vec![wanted.clone()],
+                requested: vec![wanted.name.to_string()],
+                options: solve::Options::default(),
+            };
+            let solution = solve::solve(&repositories, None, &request)?;
+            let chosen =
+                solution.packages.iter().filter_map(|chosen| chosen.source.package(&repositories, None));
+            let provider = chosen
+                .clone()
+                .find(|package| package.name() == &*wanted.name)
+                .or_else(|| {
+                    chosen.clone().find(|package| package.parse_provides().any(|p| p.name == wanted.name))
+                })
+                .ok_or(PlanError::Lost)?;
+            let value =
+                stated.value.pattern.value_in(provider.name()).ok_or_else(|| PlanError::Variable {
+                    name: name.to_string(),
+                    origin: stated.origin.to_string(),
+                    package: provider.to_string(),
+                    provided: wanted.to_string(),
+                    pattern: stated.value.pattern.to_string(),
+                })?;
+            values.insert(name.clone(), value.to_owned());
+        }
+        Ok(values)
+    }
+
+    fn plan(&self, profile: &Profile, base: &Database, reporter: &dyn Reporter) -> Result<Plan, PlanError> {
+        let repositories = self.repositories();
+        let installed = self.installed();
+        let wanted = self.wanted(profile, reporter);
+        let request = solve::Request {
+            arch: self.arch,
+            world: world(&base.world, profile, &wanted, reporter),
+            requested: wanted.iter().map(|dependency| dependency.name.to_string()).collect(),
+            options: solve::Options {
+                upgrade: match profile.alpine.upgrade {
+                    Upgrade::ToIndex => solve::Upgrade::Yes,
+                    Upgrade::Keep => solve::Upgrade::No,
+                },
+                ..solve::Options::default()
+            },
+        };
+        let solution = solve::solve(&repositories, installed.as_ref(), &request)?;
+        let steps = steps(&solution, &repositories, installed.as_ref())?;
+        let package_count = solution.packages.len();
+        if let Some(limit) = &profile.limits.packages
+            && package_count > limit.value as usize
+        {
+            return Err(PlanError::TooManyPackages { count: package_count, limit: limit.value });
+        }
+        let chosen = solution
+            .packages
+            .iter()
+            .filter_map(|chosen| chosen.source.package(&repositories, installed.as_ref()));
+        let newest_build = chosen.filter_map(Package::build_time).max();
+        Ok(Plan { arch: self.arch, world: request.world, steps, newest_build, package_count })
+    }
+
+    /// What the profile asks for: the runtime packages, and those optional ones that somebody provides.
+    fn wanted(&self, profile: &Profile, reporter: &dyn Reporter) -> Vec<Dependency> {
+        let mut wanted: Vec<Dependency> =
+            profile.packages.runtime.iter().map(|stated| stated.value.clone()).collect();
+        for stated in &profile.packages.optional {
+            if self.is_provided(&stated.value) {
+                wanted.push(stated.value.clone());
+            } else {
+                reporter.note(&format!("optional {} is left out: no repository has it", stated.value));
+            }
+        }
+        wanted
+    }
+
+    fn is_provided(&self, dependency: &Dependency) -> bool {
+        let satisfies = |package: Package<'_>| {
+            let Dependency { name, constraint, .. } = dependency;
+            (package.name() == &**name && constraint.accepts(Some(package.version()), package.identity()))
+                || package.parse_provides().any(|provide| {
+                    let version = provide.version.as_ref().map(Version::as_str);
+                    provide.name == *name && constraint.accepts(version, package.identity())
+                })
+        };
+        let pairs = self.repositories.iter().zip(self.indexes);
+        pairs
+            .filter(|(named, _)| named.tag.is_none() || named.tag == dependency.tag)
+            .any(|(_, index)| index.index().packages().any(satisfies))
+    }
+}
+
+/// The base's world without what the profile removes, and what the profile wants in place of what the base
+/// says of the same name.
+fn world(
+    base: &[Dependency],
+    profile: &Profile,
+    wanted: &[Dependency],
+    reporter: &dyn Reporter,
+) -> Vec<Dependency> {
+    let mut world: BTreeMap<&str, &Dependency> =
+        base.iter().map(|dependency| (&*dependency.name, dependency)).collect();
+    for removed in &profile.packages.remove {
+        if world.remove(removed.value.as_str()).is_none() {
+            reporter.warn(&format!(
+                "`{}` ({}) is not in the base's world and cannot be removed from it",
+                removed.value, removed.origin
+            ));
+        }
+    }
+    world.extend(wanted.iter().map(|dependency| (&*dependency.name, dependency)));
+    world.into_values().cloned().collect()
+}
+
+fn steps(
+    solution: &Solution,
+    repositories: &[solve::Repository<'_>],
+    installed: Option<&solve::Installed<'_>>,
+) -> Result<Vec<Step>, PlanError> {
+    let mut steps = Vec::with_capacity(solution.steps.len());
+    for step in &solution.steps {
+        let package = step.source.package(repositories, installed).ok_or(PlanError::Lost)?;
+        let name = package.name().to_owned();
+        steps.push(match (step.action, step.source) {
+            (Action::Purge, _) => Step::Purge { name },
+            (Action::Repin, _) => Step::Repin { name, tag: step.tag.clone() },
+            (
+                Action::Install | Action::Upgrade { .. } | Action::Downgrade { .. } | Action::Replace { .. },
+                Source::Repository(repository, _),
+            ) => {
+                let entry = InstalledPackage { tag: step.tag.clone(), ..InstalledPackage::of_index(package) };
+                if package.is_virtual() {
+                    Step::Record(entry)
+                } else {
+                    let expected = Expected::of(package).ok_or(PlanError::Lost)?;
+                    Step::Place(PlannedPackage { entry, expected, repository: repository.0 as usize })
+                }
+            }
+            (_, Source::Installed(_)) => return Err(PlanError::Lost),
+        });
+    }
+    Ok(steps)
+}
+
+/// The profile's own lines, or the canonical ones of Alpine's repositories that were used: never a build
+/// mirror, a directory, a tag or edge, unless the profile asks.
+fn repository_lines(profile: &Profile, repositories: &[NamedRepository]) -> Vec<(Option<Tag>, String)> {
+    if let Some(lines) = &profile.image.repositories {
+        return lines.iter().map(|line| (line.value.tag.clone(), line.value.to_string())).collect();
+    }
+    let mut lines = Vec::new();
+    for named in repositories.iter().filter(|named| named.tag.is_none()) {
+        let Some((branch, name)) = &named.official else { continue };
+        if matches!(branch, Branch::Stable(_)) && CANONICAL_NAMES.contains(&name.as_str()) {
+            lines.push((None, format!("{CANONICAL_MIRROR}/{branch}/{name}")));
+        }
+    }
+    lines.sort_by_key(|(_, line)| CANONICAL_NAMES.iter().position(|name| line.ends_with(name)));
+    lines.dedup();
+    lines
+}
+
+/// The accounts that the profile wants.
+pub fn accounts(
+    profile: &Profile,
+) -> (Vec<crate::tree::accounts::NewGroup>, Vec<crate::tree::accounts::NewUser>) {
+    use crate::tree::accounts::{NewGroup, NewUser};
+    let groups = profile.groups.iter().map(|group| NewGroup {
+        name: group.name.to_string(),
+        gid: group.gid.get(),
+        members: group.members.iter().map(ToString::to_string).collect(),
+    });
+    let users = profile.users.iter().map(|user| NewUser {
+        name: user.name.to_string(),
+        uid: user.uid.get(),
+        group: Some(contents::account(&user.group)),
+        full_name: user.gecos.clone(),
+        home: user.home.to_string(),
+        shell: user.shell.to_string(),
+    });
+    (groups.collect(), users.collect())
+}

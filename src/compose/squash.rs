@@ -1,0 +1,78 @@
+//! Squashing: from a proven tree to the bytes of one layer.
+//!
+//! The compressed layer is spooled to a file that has no name, because its digest must be known before the
+//! archive it goes into can be begun; it is gone with the process, however that ends.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::prove::ProvenTree;
+use crate::content::{Content, OpenFile};
+use crate::image::{Epoch, ImageError, Layer, PackedLayer};
+use crate::kind::{Explain, Kind};
+use crate::report::Reporter;
+use crate::root::{self, FileError};
+
+/// How much of a layer is gathered before it is written.
+const BUFFER: usize = 256 * 1024;
+
+/// Why a tree cannot be squashed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SquashError {
+    /// The layer cannot be planned or written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The spool file cannot be made or read.
+    #[error(transparent)]
+    Spool(#[from] FileError),
+    /// An output wants the image, and none was made.
+    #[error("an output wants a compressed layer and none was made: this is a mistake of apkcompose")]
+    NoImage,
+}
+
+impl Explain for SquashError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Image(error) => error.kind(),
+            Self::Spool(error) => error.kind(),
+            Self::NoImage => Kind::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Image(error) => error.hint(),
+            Self::Spool(error) => error.hint(),
+            Self::NoImage => None,
+        }
+    }
+}
+
+/// The plan of the one layer that holds everything of `proven`.
+pub fn plan(proven: &ProvenTree, epoch: Epoch) -> Result<Layer<'_>, SquashError> {
+    let packages: Vec<&str> =
+        proven.installation().database.packages().iter().map(|package| package.name()).collect();
+    Ok(Layer::plan(proven.tree().entries(), &packages, epoch)?)
+}
+
+/// Compresses `layer` into a spool file in `directory`.
+pub fn compress(
+    layer: &Layer<'_>,
+    directory: &Path,
+    jobs: NonZeroUsize,
+    reporter: &dyn Reporter,
+) -> Result<PackedLayer, SquashError> {
+    let spool = root::nameless_file(directory)?;
+    let spool_error = |action| FileError::on(action, directory);
+    let mut out = BufWriter::with_capacity(BUFFER, spool);
+    let descriptor = layer.compress(jobs, reporter, &mut out)?;
+    out.flush().map_err(spool_error("write to"))?;
+    let spool: File = out.into_inner().map_err(|error| spool_error("write to")(error.into_error()))?;
+    let source = OpenFile::new(spool, directory.join("layer")).map_err(spool_error("read"))?;
+    let content = Content::slice(Arc::new(source), 0, descriptor.size, descriptor.digest);
+    Ok(PackedLayer::new(descriptor, content, "squashed root filesystem")?)
+}

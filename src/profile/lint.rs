@@ -1,0 +1,119 @@
+//! What is allowed in a profile, and yet seldom meant.
+//!
+//! Source: spec/image, "The archive that loads everywhere", "Config" and "Files scanners read".
+
+use std::fmt;
+
+use super::model::{HealthTest, Profile};
+use super::origin::{Origin, Stated};
+use super::repository::RepositoryLine;
+
+/// Something worth a warning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lint {
+    /// Where, if it is something that is stated.
+    pub origin: Option<Origin>,
+    /// What.
+    pub finding: Finding,
+}
+
+/// What a [`Lint`] warns of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// The image's repositories have a line of edge.
+    EdgeLine(String),
+    /// The image's repositories have a line of `latest-stable`.
+    LatestStableLine(String),
+    /// The image's repositories have lines of Alpine's and others.
+    ForeignLine(String),
+    /// A label names a base image.
+    BaseLabel(String),
+    /// There is a health check.
+    Healthcheck,
+    /// Neither an entrypoint nor a command is stated.
+    NothingToStart,
+}
+
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Some(origin) => write!(f, "{origin}: {}", self.finding),
+            None => write!(f, "{}", self.finding),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EdgeLine(line) => {
+                write!(f, "with `{line}` in its repositories, scanners judge the whole image as edge")
+            }
+            Self::LatestStableLine(line) => write!(
+                f,
+                "with `{line}` in its repositories, scanners find no advisories for the image and call it clean"
+            ),
+            Self::ForeignLine(line) => {
+                write!(f, "some scanners fail on `{line}` beside Alpine's own lines in the image's repositories")
+            }
+            Self::BaseLabel(name) => {
+                write!(f, "the label `{name}` is for images with a base image, which this one has not")
+            }
+            Self::Healthcheck => f.write_str(
+                "health checks are no part of OCI images: Docker runs them, podman drops them when it loads one",
+            ),
+            Self::NothingToStart => f.write_str("neither `entrypoint` nor `cmd` says what the image starts"),
+        }
+    }
+}
+
+impl Profile {
+    /// What is allowed, and yet seldom meant.
+    #[must_use]
+    pub fn lints(&self) -> Vec<Lint> {
+        let mut lints = repository_lints(self.image.repositories.as_deref().unwrap_or_default());
+        let mut unplaced = |finding| lints.push(Lint { origin: None, finding });
+        for name in self.image.labels.keys().filter(|name| name.starts_with("org.opencontainers.image.base."))
+        {
+            unplaced(Finding::BaseLabel(name.clone()));
+        }
+        if self.image.healthcheck.as_ref().is_some_and(|check| check.test != HealthTest::None) {
+            unplaced(Finding::Healthcheck);
+        }
+        if self.image.entrypoint.is_empty() && self.image.command.is_empty() {
+            unplaced(Finding::NothingToStart);
+        }
+        lints
+    }
+}
+
+fn repository_lints(lines: &[Stated<RepositoryLine>]) -> Vec<Lint> {
+    let some_alpine = lines.iter().any(|line| is_alpine(&line.value));
+    let finding = |line: &RepositoryLine| {
+        let text = line.to_string();
+        let has_part = |part: &str| line.location.split('/').any(|component| component == part);
+        if has_part("edge") {
+            Some(Finding::EdgeLine(text))
+        } else if has_part("latest-stable") {
+            Some(Finding::LatestStableLine(text))
+        } else if some_alpine && !is_alpine(line) {
+            Some(Finding::ForeignLine(text))
+        } else {
+            None
+        }
+    };
+    let lint = |line: &Stated<RepositoryLine>| {
+        Some(Lint { origin: Some(line.origin.clone()), finding: finding(&line.value)? })
+    };
+    lines.iter().filter_map(lint).collect()
+}
+
+/// Whether the line has the form of Alpine's own: `.../alpine/BRANCH/REPOSITORY`.
+fn is_alpine(line: &RepositoryLine) -> bool {
+    let mut parts = line.location.trim_end_matches('/').rsplit('/');
+    let (name, branch, alpine) = (parts.next(), parts.next(), parts.next());
+    matches!(name, Some("main" | "community" | "testing"))
+        && branch.is_some_and(|branch| branch.parse::<super::release::Branch>().is_ok())
+        && alpine == Some("alpine")
+}
