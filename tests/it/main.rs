@@ -13,6 +13,8 @@ mod support;
 
 /// Layers and archives as other programs read them.
 mod archive;
+/// Where bytes come from: indexes, packages, releases, and what is refused of them.
+mod fetch;
 /// Which module may import which.
 mod floors;
 // The example that builds the repository uses another part of it.
@@ -25,5 +27,9 @@ mod demo_repository;
 mod formats;
 /// What the tests run with: commands, needs, mirrors to damage, figures.
 mod harness;
+/// Packages, indexes and keys made by the tests themselves.
+mod made;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
+/// The store: what it keeps, what it refuses, and that damage never gets past it.
+mod store;
