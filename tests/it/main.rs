@@ -13,5 +13,11 @@ mod support;
 
 /// Which module may import which.
 mod floors;
+/// The solver against the recorded answers of the real apk.
+mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
+/// The solver's case files.
+mod solve_cases;
+/// Solutions in the words of apk, shared by the two.
+mod solve_text;
