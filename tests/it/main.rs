@@ -37,3 +37,9 @@ mod made;
 mod oracles;
 /// The store: what it keeps, what it refuses, and that damage never gets past it.
 mod store;
+/// The solver against the recorded answers of the real apk.
+mod oracle;
+/// The solver's case files.
+mod solve_cases;
+/// Solutions in the words of apk, shared by the case files and the recorded answers.
+mod solve_text;
