@@ -107,7 +107,7 @@ pub fn split(file: &[u8]) -> Result<(Vec<Signature>, &[u8]), SignatureMemberErro
         Err(GzipError::TooLarge { .. }) => return Ok((Vec::new(), file)),
         other => other?,
     };
-    if !tar.starts_with(PREFIX.as_bytes()) {
+    if !begins_with_signature(&tar) {
         return Ok((Vec::new(), file));
     }
     let member = file.get(..file.len() - rest.len()).unwrap_or_default();
@@ -118,6 +118,12 @@ pub fn split(file: &[u8]) -> Result<(Vec<Signature>, &[u8]), SignatureMemberErro
         return Err(SignatureMemberError::Damaged);
     }
     Ok((read(&tar)?, rest))
+}
+
+/// Alpine's newer indexes have an extended header before the signature's own.
+fn begins_with_signature(tar: &[u8]) -> bool {
+    let first = TarReader::new(tar).next_entry();
+    matches!(first, Ok(Some(entry)) if entry.path.starts_with(PREFIX.as_bytes()))
 }
 
 fn read(tar: &[u8]) -> Result<Vec<Signature>, SignatureMemberError> {

@@ -1,0 +1,110 @@
+//! Packages, indexes and keys made by the tests themselves, small and signed on the fly.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use apkcompose::apk::keys::Keyring;
+use apkcompose::apk::package::{Expected, PackageHead, Scripts};
+use apkcompose::apk::package_info::PackageInfo;
+use apkcompose::apk::sign::SigningKey;
+use apkcompose::apk::write_index::{IndexNotes, IndexedPackage, write_index};
+use apkcompose::apk::write_package::{PackageFile, PackageFileKind, PackageOwner, write_package};
+use apkcompose::content::Content;
+use apkcompose::path::TreePath;
+
+use crate::support::files;
+
+/// The key of the tests' repositories.
+pub(crate) fn key() -> &'static SigningKey {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    KEY.get_or_init(|| SigningKey::generate("test.rsa.pub").unwrap())
+}
+
+/// A key of somebody else.
+pub(crate) fn other_key() -> &'static SigningKey {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    KEY.get_or_init(|| SigningKey::generate("other.rsa.pub").unwrap())
+}
+
+/// The keyring that accepts `key` alone.
+pub(crate) fn keyring(key: &SigningKey) -> Keyring {
+    Keyring::of([key.public_key().clone()])
+}
+
+/// A package file.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) expected: Expected,
+    pub(crate) indexed: IndexedPackage,
+}
+
+impl Made {
+    /// The file's name.
+    pub(crate) fn file(&self) -> String {
+        format!("{}.apk", self.expected)
+    }
+
+    /// Where its data member begins.
+    pub(crate) fn data_offset(&self) -> usize {
+        usize::try_from(PackageHead::parse(&self.bytes).unwrap().data_offset).unwrap()
+    }
+}
+
+/// The package `name` 1-r0 for x86_64 with one file, `usr/share/NAME`, signed with `key`.
+pub(crate) fn package(name: &str, content: &[u8], key: &SigningKey) -> Made {
+    let version = "1-r0";
+    let info = PackageInfo {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        arch: "x86_64".to_owned(),
+        build_time: Some(1_700_000_000),
+        ..PackageInfo::default()
+    };
+    let entry = |path: &str, kind, mode| PackageFile {
+        path: TreePath::relative(path).unwrap(),
+        kind,
+        mode,
+        owner: PackageOwner::root(),
+        mtime: 1_700_000_000,
+        xattrs: Default::default(),
+    };
+    let mut entries = [
+        entry("usr", PackageFileKind::Directory, 0o755),
+        entry("usr/share", PackageFileKind::Directory, 0o755),
+        entry(&format!("usr/share/{name}"), PackageFileKind::File(Content::of_bytes(content)), 0o644),
+    ];
+    let bytes = write_package(&info, &Scripts::new(), &mut entries, Some(key)).unwrap();
+    let indexed = IndexedPackage::of(PackageHead::parse(&bytes).unwrap(), bytes.len() as u64);
+    let expected = Expected {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        arch: "x86_64".to_owned(),
+        identity: indexed.identity,
+        size: indexed.size,
+    };
+    Made { bytes, expected, indexed }
+}
+
+/// An index of `packages`, described as `description`, signed with `key`.
+pub(crate) fn index(description: &str, packages: &[&Made], key: &SigningKey) -> Vec<u8> {
+    let mut listed: Vec<IndexedPackage> = packages.iter().map(|made| made.indexed.clone()).collect();
+    let notes = IndexNotes { description: Some(description.to_owned()), time: Some(1_700_000_000) };
+    write_index(&mut listed, &notes, Some(key)).unwrap()
+}
+
+/// Writes a repository of `packages` into `directory`: index and packages, for x86_64.
+pub(crate) fn repository(directory: &Path, description: &str, packages: &[&Made], key: &SigningKey) {
+    let below = directory.join("x86_64");
+    files::write(&below.join("APKINDEX.tar.gz"), &index(description, packages, key));
+    for made in packages {
+        files::write(&below.join(made.file()), &made.bytes);
+    }
+}
+
+/// `bytes` with one bit of the byte at `position` flipped, another one at each position.
+pub(crate) fn flipped(bytes: &[u8], position: usize) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    changed[position] ^= 1 << (position % 8);
+    changed
+}
