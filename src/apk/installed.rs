@@ -164,6 +164,13 @@ impl InstalledPackage {
             .flat_map(|directory| directory.files.iter().map(|file| (&directory.path, file)))
     }
 
+    /// What it records of its file at `path`.
+    pub fn file(&self, path: &TreePath) -> Option<&InstalledFile> {
+        let parent = path.parent()?;
+        let directory = self.directories.iter().find(|directory| directory.path == parent)?;
+        directory.files.iter().find(|file| file.name == path.name())
+    }
+
     /// Appends its stanza, the blank line included.
     pub fn write(&self, out: &mut String) {
         for letter in FIELD_ORDER.chars() {

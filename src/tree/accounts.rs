@@ -248,8 +248,9 @@ impl Texts {
             (AccountFile::Group, Some(&self.group)),
             (AccountFile::Shadow, self.shadow.as_ref()),
         ] {
+            // A tree without accounts gets no empty files for them.
             if let Some(text) = text
-                && file.text(tree)?.as_ref() != Some(text)
+                && file.text(tree)?.unwrap_or_default() != *text
             {
                 file.write(tree, text)?;
             }

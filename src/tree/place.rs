@@ -12,13 +12,13 @@ use std::sync::Arc;
 use super::accounts::{AccountError, Accounts};
 use super::database::Database;
 use super::protected::{ProtectedPaths, Protection};
-use super::{Device, Inode, InodeKind, Mode, NameError, Origin, Owner, Tree};
+use super::{Device, Inode, InodeKind, Mode, NameError, Origin, Owner, Tree, Xattrs};
 use crate::apk::dependency::Dependency;
 use crate::apk::installed::{Access, InstalledDirectory, InstalledFile, InstalledPackage, xattr_digest};
 use crate::apk::package::VerifiedPackage;
 use crate::archive::table::{Table, TableEntry, TableKind};
 use crate::content::{Content, ContentError, ReadAt};
-use crate::digest::{Sha1, Sha256};
+use crate::digest::Sha1;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
@@ -133,7 +133,7 @@ impl Installation {
         for entry in &incoming.table.entries {
             placing.entry(entry)?;
         }
-        let Placing { new, placed, .. } = placing;
+        let Placing { new, mut placed, .. } = placing;
         self.database.insert(new);
         let name: Box<str> = incoming.entry.name().into();
         if !incoming.package.scripts().is_empty() {
@@ -143,7 +143,9 @@ impl Installation {
             self.database.triggers.insert(name, incoming.package.info().triggers.clone());
         }
         if let Some(former) = former {
-            self.remove_unowned(&former);
+            let kept = self.leave(&former);
+            let package = || incoming.package.to_string();
+            placed.kept.extend(kept.map_err(|error| PlaceError::Content { package: package(), error })?);
         }
         Ok(placed)
     }
@@ -162,6 +164,17 @@ fn installed_of(incoming: &Incoming<'_>) -> InstalledPackage {
         replaces_priority: info.replaces_priority,
         ..incoming.entry.clone()
     }
+}
+
+/// What becomes of something that has the name of a file that comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It makes room.
+    GivesWay,
+    /// Somebody put there what the package brings: it stays as it is, owner, mode and all.
+    IsTheSame,
+    /// Somebody changed it: it stays.
+    Stays,
 }
 
 /// A package being placed.
@@ -260,9 +273,18 @@ impl Placing<'_> {
         }
         let path = self.tree.physical(&entry.path).map_err(|error| self.name_error(error))?;
         let checksum = self.record(entry)?;
-        if self.is_kept(entry, &path, checksum)? {
-            self.placed.kept.push(entry.path.clone());
-            return Ok(());
+        match self.standing(entry, &path, checksum)? {
+            Standing::GivesWay => {}
+            Standing::IsTheSame => {
+                if let Some(there) = self.tree.get_mut(&path) {
+                    there.origin = Origin::Package(self.new.name().into());
+                }
+                return Ok(());
+            }
+            Standing::Stays => {
+                self.placed.kept.push(entry.path.clone());
+                return Ok(());
+            }
         }
         match &entry.kind {
             TableKind::HardLink(target) => {
@@ -314,16 +336,14 @@ impl Placing<'_> {
         let checksum = match &entry.kind {
             TableKind::File(place) => Some(place.sha1),
             TableKind::Symlink(target) => Some(Sha1::of(target.as_bytes())),
-            TableKind::HardLink(target) => self.recorded(target).and_then(|file| file.checksum),
+            TableKind::HardLink(target) => self.new.file(target).and_then(|file| file.checksum),
             TableKind::Directory
             | TableKind::CharacterDevice(..)
             | TableKind::BlockDevice(..)
             | TableKind::Fifo => None,
         };
-        let access = match &entry.kind {
-            TableKind::HardLink(target) => self.recorded(target).map_or(Access::FILE, |file| file.access),
-            _ => self.access(entry),
-        };
+        // Of a hard link too it is what its own entry says, as apk records it.
+        let access = self.access(entry);
         let parent = entry.path.parent().unwrap_or_default();
         let file = InstalledFile { name: entry.path.name().to_owned(), access, checksum };
         if let Some(directory) = self.new.directories.iter_mut().find(|directory| directory.path == parent) {
@@ -337,51 +357,49 @@ impl Placing<'_> {
         Ok(checksum)
     }
 
-    fn recorded(&self, path: &TreePath) -> Option<&InstalledFile> {
-        let parent = path.parent()?;
-        let directory = self.new.directories.iter().find(|directory| directory.path == parent)?;
-        directory.files.iter().find(|file| file.name == path.name())
-    }
-
-    /// Whether what stands at `path` was changed by somebody and must stay.
-    fn is_kept(&self, entry: &TableEntry, path: &TreePath, new: Option<Sha1>) -> Result<bool, PlaceError> {
-        let Some(there) = self.tree.get(path) else { return Ok(false) };
-        let is_symlink = matches!(there.kind, InodeKind::Symlink(_));
+    /// What becomes of what stands at `path`, now that a file with the checksum `new` comes.
+    fn standing(
+        &self,
+        entry: &TableEntry,
+        path: &TreePath,
+        new: Option<Sha1>,
+    ) -> Result<Standing, PlaceError> {
+        let Some(there) = self.tree.get(path) else { return Ok(Standing::GivesWay) };
         match self.protected.protection(&entry.path) {
-            Protection::None => return Ok(false),
-            Protection::Symlinks if !is_symlink => return Ok(false),
-            Protection::Symlinks | Protection::Changed => {}
+            Protection::None => return Ok(Standing::GivesWay),
+            Protection::Changed => {}
         }
         let there = match &there.kind {
-            InodeKind::File(content) => {
-                if let TableKind::File(place) = &entry.kind
-                    && is_same(content, place.sha256)
-                {
-                    return Ok(false);
-                }
-                let read = content.to_vec();
-                Sha1::of(&read.map_err(|error| PlaceError::Content { package: self.name.clone(), error })?)
-            }
+            InodeKind::File(content) => sha1_of(content, entry)
+                .map_err(|error| PlaceError::Content { package: self.name.clone(), error })?,
             InodeKind::Symlink(target) => Sha1::of(target.as_bytes()),
-            _ => return Ok(false),
+            InodeKind::Directory
+            | InodeKind::CharacterDevice(_)
+            | InodeKind::BlockDevice(_)
+            | InodeKind::Fifo => return Ok(Standing::GivesWay),
         };
-        let recorded = self.database.owner(&entry.path).and_then(|owner| {
-            owner
-                .files()
-                .find(|(directory, file)| directory.join(&file.name).is_ok_and(|path| path == entry.path))
-        });
-        let as_recorded = recorded.is_some_and(|(_, file)| file.checksum == Some(there));
-        Ok(!as_recorded && new != Some(there))
+        let owner = self.database.owner(&entry.path);
+        let recorded = owner.and_then(|owner| owner.file(&entry.path));
+        if recorded.is_some_and(|file| file.checksum == Some(there)) {
+            return Ok(Standing::GivesWay);
+        }
+        Ok(if new == Some(there) { Standing::IsTheSame } else { Standing::Stays })
     }
 
     fn insert(&mut self, path: TreePath, entry: &TableEntry, kind: InodeKind) -> Result<(), PlaceError> {
         let access = self.access(entry);
+        // apk records those of directories and does not set them.
+        let xattrs = match (&kind, self.tree.get(&path)) {
+            (InodeKind::Directory, Some(there)) => there.xattrs.clone(),
+            (InodeKind::Directory, None) => Xattrs::new(),
+            _ => entry.xattrs.clone(),
+        };
         let inode = Inode {
             kind,
             mode: Mode::new(access.mode),
             owner: Owner { uid: access.uid, gid: access.gid },
             mtime: Some(entry.mtime),
-            xattrs: entry.xattrs.clone(),
+            xattrs,
             origin: Origin::Package(self.new.name().into()),
         };
         self.tree.insert(path, inode).map(drop).map_err(|error| self.name_error(error))
@@ -402,8 +420,12 @@ impl Placing<'_> {
     }
 }
 
-fn is_same(content: &Content, digest: Sha256) -> bool {
-    content.digest() == digest
+/// The SHA-1 of what is there, which is known if it is what `entry` brings.
+fn sha1_of(there: &Content, entry: &TableEntry) -> Result<Sha1, ContentError> {
+    match &entry.kind {
+        TableKind::File(place) if there.digest() == place.sha256 => Ok(place.sha1),
+        _ => Ok(Sha1::of(&there.to_vec()?)),
+    }
 }
 
 /// Whether `package` says that it may overwrite files of `other`.

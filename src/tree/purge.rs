@@ -16,26 +16,35 @@ use crate::path::TreePath;
 impl Installation {
     /// Takes out the package `name`, if it is there; returns the changed files that stay.
     pub fn purge(&mut self, name: &str) -> Result<Vec<TreePath>, ContentError> {
-        let Some(package) = self.database.package(name).cloned() else { return Ok(Vec::new()) };
+        match self.database.remove(name) {
+            Some(package) => self.leave(&package),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Removes what `former`, which the database does not have any more, had and nobody has now; returns the
+    /// changed files that stay.
+    pub(super) fn leave(&mut self, former: &InstalledPackage) -> Result<Vec<TreePath>, ContentError> {
         let protected = ProtectedPaths::of(&self.tree)?;
         let mut kept = Vec::new();
-        for (directory, file) in package.files() {
+        for (directory, file) in former.files() {
             let Ok(path) = directory.join(&file.name) else { continue };
-            if protected.protection(&path) == Protection::Changed && self.is_changed(&path, file)? {
+            if self.database.owner(&path).is_none()
+                && protected.protection(&path) == Protection::Changed
+                && let Ok(physical) = self.tree.physical(&path)
+                && self.is_changed(&physical, file)?
+            {
+                if let Some(inode) = self.tree.get_mut(&physical) {
+                    inode.origin = Origin::Generated;
+                }
                 kept.push(path);
             }
         }
-        for path in &kept {
-            if let Some(inode) = self.tree.get_mut(path) {
-                inode.origin = Origin::Generated;
-            }
-        }
-        self.database.remove(name);
-        self.remove_files(&package, &kept);
+        self.remove_files(former, &kept);
         Ok(kept)
     }
 
-    /// Removes what `former`, an older or newer version of a package, had and nobody has any more.
+    /// Removes what `former` had and nobody has now, changed or not.
     pub(super) fn remove_unowned(&mut self, former: &InstalledPackage) {
         self.remove_files(former, &[]);
     }
@@ -67,9 +76,8 @@ impl Installation {
         }
     }
 
-    fn is_changed(&self, path: &TreePath, file: &InstalledFile) -> Result<bool, ContentError> {
-        let Ok(physical) = self.tree.physical(path) else { return Ok(false) };
-        let there = match self.tree.get(&physical).map(|inode| &inode.kind) {
+    fn is_changed(&self, physical: &TreePath, file: &InstalledFile) -> Result<bool, ContentError> {
+        let there = match self.tree.get(physical).map(|inode| &inode.kind) {
             Some(InodeKind::File(content)) => Sha1::of(&content.to_vec()?),
             Some(InodeKind::Symlink(target)) => Sha1::of(target.as_bytes()),
             _ => return Ok(false),

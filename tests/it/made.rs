@@ -75,11 +75,16 @@ pub(crate) fn package(name: &str, content: &[u8], key: &SigningKey) -> Made {
         entry(&format!("usr/share/{name}"), PackageFileKind::File(Content::of_bytes(content)), 0o644),
     ];
     let bytes = write_package(&info, &Scripts::new(), &mut entries, Some(key)).unwrap();
+    of_bytes(bytes)
+}
+
+/// The package in `bytes`.
+pub(crate) fn of_bytes(bytes: Vec<u8>) -> Made {
     let indexed = IndexedPackage::of(PackageHead::parse(&bytes).unwrap(), bytes.len() as u64);
     let expected = Expected {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        arch: "x86_64".to_owned(),
+        name: indexed.info.name.clone(),
+        version: indexed.info.version.clone(),
+        arch: indexed.info.arch.clone(),
         identity: indexed.identity,
         size: indexed.size,
     };

@@ -4,6 +4,9 @@
 //! data. What may differ is named, and a name that covers nothing fails too. Times of files are compared as well: the
 //! epoch of these builds is later than every file.
 
+/// Rules of placing, upgrading and removing, on small made packages.
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
@@ -78,6 +81,12 @@ impl Ours {
     /// With lines at the end, of the table `image` or of others.
     fn with(mut self, lines: &str) -> Self {
         self.profile.push_str(lines);
+        self
+    }
+
+    /// Without packages that the base's world has.
+    fn without(mut self, names: &[&str]) -> Self {
+        self.profile = self.profile.replace("[packages]\n", &format!("[packages]\nremove = {names:?}\n"));
         self
     }
 
@@ -178,8 +187,11 @@ fn assert_replaces_are_the_packages_own(text: &str, repositories: &[&Path]) {
         let file = format!("{name}-{}.apk", package.fields[&'V']);
         let file = repositories.iter().map(|path| path.join(&file)).find(|path| path.is_file());
         let Some(file) = file else { continue };
-        let own: BTreeSet<String> = package_info(&file).remove("replaces").into_iter().flatten().collect();
+        let mut info = package_info(&file);
+        let own: BTreeSet<String> = info.remove("replaces").into_iter().flatten().collect();
         assert_eq!(installed::replaces(&package), own, "{name}");
+        let priority = info.remove("replaces_priority").and_then(|values| values.into_iter().next());
+        assert_eq!(package.fields.get(&'q'), priority.as_ref(), "{name}");
     }
 }
 

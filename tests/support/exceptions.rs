@@ -80,6 +80,37 @@ pub(crate) const BELOW_AN_ABSOLUTE_LINK: Exception = Exception {
     },
 };
 
+/// What apk itself makes in an empty root.
+pub(crate) const INITIALISED: Exception = Exception {
+    name: "directories of --initdb",
+    reason: "apk makes them where no package brings them",
+    covers: |difference| {
+        let made = ["dev", "proc", "tmp", "var", "var/cache", "var/cache/misc", "var/log", "etc/apk/keys"];
+        difference.got.is_none() && made.contains(&difference.path)
+    },
+};
+
+/// A package's copy of a protected file that somebody changed: reported, not written.
+pub(crate) const DROPPED_COPIES: Exception = Exception {
+    name: "*.apk-new",
+    reason: "an image has nobody to merge them",
+    covers: |difference| difference.got.is_none() && difference.path.ends_with(".apk-new"),
+};
+
+/// File capabilities, which apk 2.14 sets and then loses: the kernel takes them away when the owner is set, which it
+/// does last.
+pub(crate) const CAPABILITIES: Exception = Exception {
+    name: "security.capability",
+    reason: "apk 2.14 loses it; an image has it as the package says",
+    covers: |difference| {
+        const NAME: &str = "security.capability";
+        let (Some(expected), Some(got)) = (difference.expected, difference.got) else { return false };
+        let mut without = got.xattrs.clone();
+        let had = without.remove(NAME).is_some();
+        difference.field == Field::Xattrs && had && without == expected.xattrs
+    },
+};
+
 /// The day of the last change of a password.
 pub(crate) const SHADOW_DAY: Exception =
     Exception { name: "the day in shadow", reason: "adduser writes today", covers: differs_in_the_day_alone };

@@ -58,12 +58,12 @@ pub(crate) struct Difference<'a> {
     pub(crate) got: Option<&'a str>,
 }
 
-/// apk 2.14 writes `r:` fields that the package does not have: whatever replaced the last one it read. What
-/// stands there is compared with the packages' own `.PKGINFO` instead (see [`replaces`]).
+/// apk 2.14 writes `r:` and `q:` fields that the package does not have: whatever replaced the last one it read.
+/// What stands there is compared with the packages' own `.PKGINFO` instead (see [`replaces`]).
 pub(crate) const STRAY_REPLACES: Exception = Exception {
-    name: "r:",
-    reason: "apk 2.14 writes stray ones; they are compared with .PKGINFO as sets",
-    covers: |difference| difference.field == 'r',
+    name: "r: and q:",
+    reason: "apk 2.14 writes stray ones; they are compared with .PKGINFO",
+    covers: |difference| matches!(difference.field, 'r' | 'q'),
 };
 
 /// The records in the text of a database by the packages' names.

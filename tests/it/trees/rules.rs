@@ -1,0 +1,808 @@
+//! The rules of placing, upgrading and removing packages, each on small packages made for it: the real apk installs
+//! the same ones, and its tree and database are what ours must be.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use apkcompose::apk::package::{ScriptKind, Scripts};
+use apkcompose::apk::package_info::PackageInfo;
+use apkcompose::apk::write_package::{PackageFile, PackageFileKind, PackageOwner, write_package};
+use apkcompose::content::Content;
+use apkcompose::path::TreePath;
+use flate2::write::GzEncoder;
+
+use super::{OurTree, Ours, assert_equal};
+use crate::made::{self, Made};
+use crate::support::command::Dir;
+use crate::support::data::Alpine;
+use crate::support::exceptions::{
+    CACHE, CAPABILITIES, DEVICES, DROPPED_COPIES, GENERATED_TIMES, INITIALISED, LOCK, REPOSITORIES,
+    SCRIPTS_ARCHIVE,
+};
+use crate::support::listing::{Exception, Kind, Listing};
+use crate::support::reference::{self, Reference, ReferenceTree};
+use crate::support::{files, installed, need};
+
+/// When the packages were built.
+const BUILT: i64 = 1_700_000_000;
+
+/// What differs from a tree of made packages from nothing.
+const FRESH: [Exception; 7] =
+    [DEVICES, LOCK, CACHE, REPOSITORIES, SCRIPTS_ARCHIVE, GENERATED_TIMES, INITIALISED];
+/// What differs from a tree of made packages over another one.
+const OVER: [Exception; 5] = [LOCK, CACHE, SCRIPTS_ARCHIVE, GENERATED_TIMES, INITIALISED];
+
+/// The package with the directory without which apk 2.14 does not open a database.
+const GROUND: &str = "ground";
+
+/// A package in the making.
+#[derive(Debug, Clone)]
+struct Package {
+    info: PackageInfo,
+    files: BTreeMap<TreePath, PackageFile>,
+    scripts: Scripts,
+}
+
+/// The package `name` 1-r0, without files.
+fn package(name: &str) -> Package {
+    let info = PackageInfo {
+        name: name.to_owned(),
+        version: "1-r0".to_owned(),
+        arch: "x86_64".to_owned(),
+        description: format!("what {name} is"),
+        url: "https://example.org".to_owned(),
+        license: "MIT".to_owned(),
+        origin: name.to_owned(),
+        build_time: Some(BUILT),
+        ..PackageInfo::default()
+    };
+    Package { info, files: BTreeMap::new(), scripts: Scripts::new() }
+}
+
+impl Package {
+    fn version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.info.version);
+        self
+    }
+
+    fn origin(mut self, origin: &str) -> Self {
+        origin.clone_into(&mut self.info.origin);
+        self
+    }
+
+    fn depends(mut self, dependency: &str) -> Self {
+        self.info.depends.push(dependency.to_owned());
+        self
+    }
+
+    fn provides(mut self, provided: &str) -> Self {
+        self.info.provides.push(provided.to_owned());
+        self
+    }
+
+    fn replaces(mut self, replaced: &str) -> Self {
+        self.info.replaces.push(replaced.to_owned());
+        self
+    }
+
+    fn priority(mut self, priority: u32) -> Self {
+        self.info.replaces_priority = priority;
+        self
+    }
+
+    fn trigger(mut self, glob: &str) -> Self {
+        self.info.triggers.push(glob.to_owned());
+        self
+    }
+
+    fn script(mut self, kind: ScriptKind, text: &str) -> Self {
+        self.scripts.insert(kind, text.as_bytes().to_vec());
+        self
+    }
+
+    fn entry(mut self, path: &str, kind: PackageFileKind, mode: u32) -> Self {
+        let path = TreePath::relative(path).unwrap();
+        for above in path.ancestors().filter(|above| !above.is_root()) {
+            self.files.entry(above.clone()).or_insert_with(|| file(above, PackageFileKind::Directory, 0o755));
+        }
+        self.files.insert(path.clone(), file(path, kind, mode));
+        self
+    }
+
+    fn directory(self, path: &str, mode: u32) -> Self {
+        self.entry(path, PackageFileKind::Directory, mode)
+    }
+
+    fn file(self, path: &str, text: &str) -> Self {
+        self.entry(path, PackageFileKind::File(Content::of_bytes(text.as_bytes())), 0o644)
+    }
+
+    fn link(self, path: &str, target: &str) -> Self {
+        self.entry(path, PackageFileKind::Symlink(target.into()), 0o777)
+    }
+
+    fn hard_link(self, path: &str, target: &str) -> Self {
+        self.entry(path, PackageFileKind::HardLink(TreePath::relative(target).unwrap()), 0o644)
+    }
+
+    /// Changes what was put in last at `path`.
+    fn with(mut self, path: &str, change: impl FnOnce(&mut PackageFile)) -> Self {
+        change(self.files.get_mut(&TreePath::relative(path).unwrap()).unwrap());
+        self
+    }
+
+    /// Gives what is at `path` to a user and a group, by names and, in case those are not known, by numbers.
+    fn owned(self, path: &str, (user, uid): (&str, u32), (group, gid): (&str, u32)) -> Self {
+        let owner = PackageOwner { user: user.into(), group: group.into(), uid, gid };
+        self.with(path, |file| file.owner = owner)
+    }
+
+    fn made(&self) -> Made {
+        let mut files: Vec<PackageFile> = self.files.values().cloned().collect();
+        let bytes = write_package(&self.info, &self.scripts, &mut files, Some(made::key())).unwrap();
+        made::of_bytes(bytes)
+    }
+}
+
+fn file(path: TreePath, kind: PackageFileKind, mode: u32) -> PackageFile {
+    PackageFile { path, kind, mode, owner: PackageOwner::root(), mtime: BUILT, xattrs: BTreeMap::new() }
+}
+
+/// A place with repositories of made packages and their key.
+struct Workshop {
+    alpine: Alpine,
+    dir: Dir,
+}
+
+/// Both trees of one step.
+struct Both {
+    reference: ReferenceTree,
+    ours: OurTree,
+    /// Our tree's file, for the next step.
+    tar: PathBuf,
+    /// Keeps the file.
+    _run: Ours,
+}
+
+impl Workshop {
+    fn new(alpine: Alpine) -> Self {
+        let workshop = Self { alpine, dir: Dir::new() };
+        files::write(&workshop.key(), made::key().public_key().pem());
+        workshop
+    }
+
+    fn key(&self) -> PathBuf {
+        self.dir.join("test.rsa.pub")
+    }
+
+    /// A repository of `packages` and of the one that every tree needs.
+    fn repository(&self, name: &str, packages: &[Package]) -> PathBuf {
+        let ground = package(GROUND).directory("var/cache", 0o755);
+        let made: Vec<Made> = packages.iter().chain([&ground]).map(Package::made).collect();
+        let directory = self.dir.join(name);
+        made::repository(&directory, "made", &made.iter().collect::<Vec<_>>(), made::key());
+        directory
+    }
+
+    fn ours(&self, base: &str, repository: &Path, world: &[&str]) -> Ours {
+        let table = format!(
+            "base = {base:?}\nrepositories = [{repository:?}]\nkeys = [{:?}]\narch = [\"x86_64\"]",
+            self.key()
+        );
+        Ours::new(&table, world.iter().copied().chain([GROUND]))
+    }
+
+    fn apk(&self, reference: Reference, repository: &Path) -> Reference {
+        reference.repository(repository).key(self.key()).no_scripts()
+    }
+
+    /// The real apk over `reference` with what is asked for.
+    fn add_to(&self, reference: Reference, repository: &Path, world: &[&str]) -> ReferenceTree {
+        self.apk(reference, repository).try_add(&[world, &[GROUND]].concat())
+    }
+
+    /// Our tree of `packages` alone, where apk 2.14 does otherwise than apk 3.
+    fn ours_alone(&self, packages: &[Package], world: &[&str]) -> Listing {
+        let repository = self.repository("first", packages);
+        self.ours("scratch", &repository, world).tree().listing
+    }
+
+    /// Installs `world` into nothing from a repository of `packages`, twice.
+    fn install(&self, packages: &[Package], world: &[&str]) -> Both {
+        self.install_except(packages, world, &[])
+    }
+
+    /// As [`Self::install`], with more that may differ.
+    fn install_except(&self, packages: &[Package], world: &[&str], more: &[Exception]) -> Both {
+        let repository = self.repository("first", packages);
+        let reference = self.add_to(reference::scratch(&self.alpine, "x86_64"), &repository, world);
+        assert_eq!(reference.status, 0, "{}", reference.apk_output);
+        let ours = self.ours("scratch", &repository, world);
+        Both::of(reference, ours, &[&FRESH, more].concat(), &repository)
+    }
+
+    /// What both say when they cannot install `world` into nothing.
+    fn refuse(&self, packages: &[Package], world: &[&str]) -> (String, String) {
+        let repository = self.repository("first", packages);
+        let reference = self.add_to(reference::scratch(&self.alpine, "x86_64"), &repository, world);
+        let outcome = self.ours("scratch", &repository, world).run();
+        assert_ne!(reference.status, 0, "{}", reference.apk_output);
+        assert_eq!(outcome.code(), Some(5), "{outcome}");
+        (reference.apk_output, outcome.stderr_text())
+    }
+
+    /// Our tree of `packages` with what the profile's `lines` add: what somebody has changed before the next step.
+    fn changed(&self, packages: &[Package], world: &[&str], lines: &str) -> Ours {
+        let repository = self.repository("first", packages);
+        let ours = self.ours("scratch", &repository, world).with(lines);
+        ours.tree();
+        ours
+    }
+
+    /// Brings the packages in the tree `base` to the versions in a repository of `packages`, twice.
+    fn upgrade(&self, base: &Path, packages: &[Package], more: &[Exception]) -> Both {
+        let repository = self.repository("second", packages);
+        let tar = self.compressed(base);
+        let reference = self.apk(reference::over_tar(&self.alpine, &tar, "x86_64"), &repository).upgrade();
+        let ours = self.ours(&tar.display().to_string(), &repository, &[]);
+        Both::of(reference, ours, &[&OVER, more].concat(), &repository)
+    }
+
+    /// Installs `world` over the tree `base` from a repository of `packages`, twice.
+    fn add(&self, base: &Path, packages: &[Package], world: &[&str], more: &[Exception]) -> Both {
+        let repository = self.repository("second", packages);
+        let tar = self.compressed(base);
+        let base = reference::over_tar(&self.alpine, &tar, "x86_64");
+        let reference = self.add_to(base, &repository, world);
+        assert_eq!(reference.status, 0, "{}", reference.apk_output);
+        let ours = self.ours(&tar.display().to_string(), &repository, world);
+        Both::of(reference, ours, &[&OVER, more].concat(), &repository)
+    }
+
+    /// Takes `names`, which the world has, out of the tree `base`, twice.
+    fn remove(&self, base: &Path, names: &[&str], more: &[Exception]) -> Both {
+        let repository = self.repository("second", &[]);
+        let tar = self.compressed(base);
+        let reference =
+            self.apk(reference::over_tar(&self.alpine, &tar, "x86_64"), &repository).delete(names);
+        let ours = self.ours(&tar.display().to_string(), &repository, &[]);
+        let ours = ours.without(names);
+        Both::of(reference, ours, &[&OVER, more].concat(), &repository)
+    }
+
+    fn compressed(&self, tar: &Path) -> PathBuf {
+        let mut compressed = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        compressed.write_all(&files::read(tar)).unwrap();
+        let path = self.dir.join("base.tar.gz");
+        files::write(&path, &compressed.finish().unwrap());
+        path
+    }
+}
+
+impl Both {
+    fn of(reference: ReferenceTree, ours: Ours, exceptions: &[Exception], repository: &Path) -> Self {
+        let tree = ours.tree();
+        assert_equal(&reference, &tree, exceptions, &[&repository.join("x86_64")]);
+        let tar = ours.dir.join("tree.tar");
+        Self { reference, ours: tree, tar, _run: ours }
+    }
+
+    fn text(&self, path: &str) -> &str {
+        self.ours.listing.text(path)
+    }
+
+    fn mode(&self, path: &str) -> u32 {
+        self.ours.listing.entry(path).mode
+    }
+
+    /// The package that has the file in the database.
+    fn owner(&self, path: &str) -> Option<String> {
+        let packages = installed::parse(self.text(installed::PATH));
+        packages.into_iter().find(|(_, package)| package.files.contains_key(path)).map(|(name, _)| name)
+    }
+}
+
+fn workshop(test: &str) -> Option<Workshop> {
+    need::apk(test).map(Workshop::new)
+}
+
+const SHARED: &str = "usr/share/shared";
+
+/// Two packages that both have a file: `one` is installed before `two`.
+fn pair() -> [Package; 2] {
+    [package("one").file(SHARED, "one"), package("two").file(SHARED, "two").depends("one")]
+}
+
+#[test]
+fn two_packages_that_own_one_file_are_refused() {
+    let Some(workshop) = workshop("two_packages_that_own_one_file_are_refused") else { return };
+
+    let (apk, ours) = workshop.refuse(&pair(), &["two"]);
+
+    assert!(apk.contains("two-1-r0: trying to overwrite usr/share/shared owned by one-1-r0"), "{apk}");
+    assert!(ours.contains("two-1-r0 and one-1-r0 both own /usr/share/shared"), "{ours}");
+}
+
+#[test]
+fn a_package_takes_files_of_what_it_replaces() {
+    let Some(workshop) = workshop("a_package_takes_files_of_what_it_replaces") else { return };
+    let [one, two] = pair();
+
+    let both = workshop.install(&[one, two.replaces("one<2")], &["two"]);
+
+    assert_eq!((both.text(SHARED), both.owner(SHARED).as_deref()), ("two", Some("two")));
+}
+
+#[test]
+fn the_owner_keeps_what_its_own_replaces_claims_and_the_newcomer_does_not() {
+    let test = "the_owner_keeps_what_its_own_replaces_claims_and_the_newcomer_does_not";
+    let Some(workshop) = workshop(test) else { return };
+    let [one, two] = pair();
+
+    let both = workshop.install(&[one.replaces("two"), two], &["two"]);
+
+    assert_eq!((both.text(SHARED), both.owner(SHARED).as_deref()), ("one", Some("one")));
+}
+
+#[test]
+fn of_two_that_replace_each_other_the_higher_priority_has_the_file_and_of_equals_the_newcomer() {
+    let test = "of_two_that_replace_each_other_the_higher_priority_has_the_file_and_of_equals_the_newcomer";
+    let Some(workshop) = workshop(test) else { return };
+    let [one, two] = pair();
+    let (one, two) = (one.replaces("two"), two.replaces("one"));
+
+    let higher = workshop.install(&[one.clone().priority(3), two.clone().priority(2)], &["two"]);
+    let lower = workshop.install(&[one.clone().priority(2), two.clone().priority(3)], &["two"]);
+    let equal = workshop.install(&[one.priority(2), two.priority(2)], &["two"]);
+
+    assert_eq!([higher, lower, equal].map(|both| both.text(SHARED).to_owned()), ["one", "two", "two"]);
+}
+
+#[test]
+fn packages_of_one_origin_take_each_others_files() {
+    let Some(workshop) = workshop("packages_of_one_origin_take_each_others_files") else { return };
+    let [one, two] = pair();
+    let (one, two) = (one.origin("same"), two.origin("same"));
+
+    let plain = workshop.install(&[one.clone(), two.clone()], &["two"]);
+    // apk 2.14 looks at the origin first, apk 3 at what the owner replaces.
+    let claimed = workshop.ours_alone(&[one.replaces("two"), two], &["two"]);
+
+    assert_eq!([plain.text(SHARED), claimed.text(SHARED)], ["two", "one"]);
+}
+
+#[test]
+fn replaces_of_another_version_or_of_a_provided_name_gives_nothing() {
+    let test = "replaces_of_another_version_or_of_a_provided_name_gives_nothing";
+    let Some(workshop) = workshop(test) else { return };
+    let [one, two] = pair();
+
+    workshop.refuse(&[one.clone(), two.clone().replaces("one<1")], &["two"]);
+    workshop.refuse(&[one.provides("other=1"), two.replaces("other")], &["two"]);
+}
+
+#[test]
+fn a_newcomer_that_loses_a_file_keeps_its_others() {
+    let Some(workshop) = workshop("a_newcomer_that_loses_a_file_keeps_its_others") else { return };
+    let one = package("one").file("usr/share/b", "one").replaces("two");
+    let two = package("two").depends("one").file("usr/share/a", "a").file("usr/share/b", "two");
+
+    let both = workshop.install(&[one, two.file("usr/share/c", "c")], &["two"]);
+
+    assert_eq!((both.text("usr/share/b"), both.text("usr/share/c")), ("one", "c"));
+    assert_eq!(both.owner("usr/share/c").as_deref(), Some("two"));
+}
+
+const DIRECTORY: &str = "srv/shared";
+
+/// Packages that have one directory with modes of their own, `one` before `two`. apk 2.14 gives such a directory
+/// the bits that all of them have; apk 3 chooses one of them.
+fn sharing() -> [Package; 2] {
+    [package("one").directory(DIRECTORY, 0o711), package("two").directory(DIRECTORY, 0o722).depends("one")]
+}
+
+#[test]
+fn a_shared_directory_is_of_the_first_by_name_whatever_the_order() {
+    let Some(workshop) = workshop("a_shared_directory_is_of_the_first_by_name_whatever_the_order") else {
+        return;
+    };
+    let [one, two] = sharing();
+    let after = package("after").directory(DIRECTORY, 0o733).depends("two");
+
+    let earlier = workshop.ours_alone(&[one.clone(), two.clone()], &["two"]);
+    let later = workshop.ours_alone(&[one, two, after], &["after"]);
+
+    assert_eq!([earlier, later].map(|tree| tree.entry(DIRECTORY).mode), [0o711, 0o733]);
+}
+
+#[test]
+fn a_shared_directory_is_of_the_higher_replaces_priority() {
+    let Some(workshop) = workshop("a_shared_directory_is_of_the_higher_replaces_priority") else { return };
+    let [one, two] = sharing();
+
+    let tree = workshop.ours_alone(&[one, two.priority(1)], &["two"]);
+
+    assert_eq!(tree.entry(DIRECTORY).mode, 0o722);
+}
+
+#[test]
+fn a_shared_directory_is_of_the_main_package_of_one_origin() {
+    let Some(workshop) = workshop("a_shared_directory_is_of_the_main_package_of_one_origin") else { return };
+    let [one, two] = sharing();
+
+    let main = workshop.ours_alone(&[one.clone().origin("two"), two.clone()], &["two"]);
+    let others = workshop.ours_alone(&[one, two.origin("three")], &["two"]);
+
+    assert_eq!([main, others].map(|tree| tree.entry(DIRECTORY).mode), [0o722, 0o711]);
+}
+
+#[test]
+fn a_directory_with_owners_and_special_bits_is_as_its_package_says() {
+    let Some(workshop) = workshop("a_directory_with_owners_and_special_bits_is_as_its_package_says") else {
+        return;
+    };
+    let one = package("one").directory("var/spool", 0o2750).directory("var/spool/tmp", 0o1777);
+    let one = one.owned("var/spool", ("spool", 70), ("mail", 80)).file("var/spool/run", "#!");
+    let one = one.owned("var/spool/run", ("spool", 70), ("mail", 80));
+    let one = one.with("var/spool/run", |file| file.mode = 0o6755);
+
+    let both = workshop.install(&[one], &["one"]);
+
+    let directory = both.ours.listing.entry("var/spool");
+    assert_eq!((directory.mode, directory.uid, directory.gid), (0o2750, 70, 80));
+    assert_eq!((both.mode("var/spool/tmp"), both.mode("var/spool/run")), (0o1777, 0o6755));
+}
+
+#[test]
+fn a_directory_that_somebody_changed_or_made_is_left_alone() {
+    let Some(workshop) = workshop("a_directory_that_somebody_changed_or_made_is_left_alone") else { return };
+    let [one, two] = sharing();
+    let changed = format!(
+        "[[dirs]]\npath = \"/{DIRECTORY}\"\nmode = \"0700\"\n\n[[dirs]]\npath = \"/srv/nobodys\"\nmode = \"0701\"\n"
+    );
+    let first = workshop.changed(&[one.clone()], &["one"], &changed);
+    let two = two.priority(1).directory("srv/nobodys", 0o755).version("2-r0");
+
+    let both = workshop.add(&first.dir.join("tree.tar"), &[one, two], &["two"], &[]);
+
+    assert_eq!([both.mode(DIRECTORY), both.mode("srv/nobodys")], [0o700, 0o701]);
+}
+
+#[test]
+fn an_upgrade_brings_a_directory_its_new_mode_unless_somebody_changed_it() {
+    let Some(workshop) = workshop("an_upgrade_brings_a_directory_its_new_mode_unless_somebody_changed_it")
+    else {
+        return;
+    };
+    let one = |version: &str, mode| {
+        package("one").version(version).directory("srv/same", mode).directory("srv/changed", mode)
+    };
+    let first = workshop.changed(
+        &[one("1-r0", 0o711)],
+        &["one"],
+        "[[dirs]]\npath = \"/srv/changed\"\nmode = \"0700\"\n",
+    );
+
+    let both = workshop.upgrade(&first.dir.join("tree.tar"), &[one("2-r0", 0o722)], &[]);
+
+    assert_eq!([both.mode("srv/same"), both.mode("srv/changed")], [0o722, 0o700]);
+}
+
+/// A `[[files]]` of a profile.
+fn changed_file(path: &str, content: &str) -> String {
+    format!("\n[[files]]\npath = \"/{path}\"\ncontent = \"{content}\"\n")
+}
+
+#[test]
+fn a_changed_file_in_etc_stays_and_others_are_upgraded() {
+    let Some(workshop) = workshop("a_changed_file_in_etc_stays_and_others_are_upgraded") else { return };
+    let paths = [
+        "etc/changed",
+        "etc/same",
+        "etc/already",
+        "etc/apk/changed",
+        "etc/init.d/changed",
+        "usr/share/changed",
+    ];
+    let one = |version: &str| {
+        paths.iter().fold(package("one").version(version), |package, path| package.file(path, version))
+    };
+    let changes: String = ["etc/changed", "etc/apk/changed", "etc/init.d/changed", "usr/share/changed"]
+        .map(|path| changed_file(path, "mine"))
+        .concat();
+    let first = workshop.changed(&[one("1-r0")], &["one"], &(changes + &changed_file("etc/already", "2-r0")));
+
+    let both = workshop.upgrade(&first.dir.join("tree.tar"), &[one("2-r0")], &[DROPPED_COPIES]);
+
+    assert_eq!(paths.map(|path| both.text(path)), ["mine", "2-r0", "2-r0", "mine", "mine", "2-r0"]);
+    let words = both.ours.outcome.stderr_text();
+    assert!(words.contains("/etc/changed") && !words.contains("/etc/already"), "{words}");
+}
+
+#[test]
+fn a_file_that_was_in_etc_before_its_package_stays() {
+    let Some(workshop) = workshop("a_file_that_was_in_etc_before_its_package_stays") else { return };
+    let changes = changed_file("etc/mine", "mine") + &changed_file("etc/equal", "theirs");
+    let first = workshop.changed(&[package("zero")], &["zero"], &changes);
+    let one = package("one").file("etc/mine", "theirs").file("etc/equal", "theirs");
+
+    let both =
+        workshop.add(&first.dir.join("tree.tar"), &[package("zero"), one], &["one"], &[DROPPED_COPIES]);
+
+    assert_eq!([both.text("etc/mine"), both.text("etc/equal")], ["mine", "theirs"]);
+}
+
+#[test]
+fn links_are_protected_in_etc_and_below_init_d() {
+    let Some(workshop) = workshop("links_are_protected_in_etc_and_below_init_d") else { return };
+    let paths = ["etc/link", "etc/init.d/link", "usr/share/link"];
+    let one = |version: &str| {
+        paths.iter().fold(package("one").version(version), |package, path| package.link(path, version))
+    };
+    let changes = paths.map(|path| format!("\n[[links]]\npath = \"/{path}\"\ntarget = \"mine\"\n"));
+    let first = workshop.changed(&[one("1-r0")], &["one"], &changes.concat());
+
+    let both = workshop.upgrade(&first.dir.join("tree.tar"), &[one("2-r0")], &[DROPPED_COPIES]);
+
+    let targets = paths.map(|path| both.ours.listing.entry(path).link.clone().unwrap());
+    assert_eq!(targets, ["mine", "mine", "2-r0"]);
+}
+
+#[test]
+fn lists_of_protected_paths_add_rules() {
+    let Some(workshop) = workshop("lists_of_protected_paths_add_rules") else { return };
+    let paths = ["etc/plain/file", "usr/share/keep/file", "opt/file", "usr/lib/link"];
+    let one = |version: &str| {
+        let package = package("one").version(version);
+        let package =
+            package.file("etc/apk/protected_paths.d/one.list", "-etc/plain\n+usr/share/keep\n@usr/lib\n");
+        let package = package.file("etc/apk/protected_paths.d/other", "+opt\n");
+        paths.iter().fold(package, |package, path| package.file(path, version))
+    };
+    let changes = paths.map(|path| changed_file(path, "mine"));
+    let first = workshop.changed(&[one("1-r0")], &["one"], &changes.concat());
+
+    let both = workshop.upgrade(&first.dir.join("tree.tar"), &[one("2-r0")], &[DROPPED_COPIES]);
+
+    assert_eq!(paths.map(|path| both.text(path)), ["2-r0", "mine", "2-r0", "mine"]);
+}
+
+#[test]
+fn an_upgrade_takes_away_what_the_new_version_has_not() {
+    let Some(workshop) = workshop("an_upgrade_takes_away_what_the_new_version_has_not") else { return };
+    let old = package("one").file("usr/share/gone/file", "old").file("usr/share/full/file", "old");
+    let old = old.file("etc/gone", "old").file("etc/changed", "old").directory("srv/empty", 0o755);
+    let old = old.file("usr/share/moved", "old").directory("srv/shared", 0o755);
+    let other = package("two").directory("srv/shared", 0o755);
+    let changes = changed_file("usr/share/full/mine", "mine") + &changed_file("etc/changed", "mine");
+    let first = workshop.changed(&[old, other.clone()], &["one", "two"], &changes);
+    let new = package("one").version("2-r0").file("usr/share/new", "new");
+
+    let both = workshop.upgrade(&first.dir.join("tree.tar"), &[new, other], &[]);
+
+    let is_there = |path: &&str| both.ours.listing.get(path).is_some();
+    let looked_for = [
+        "usr/share/gone",
+        "usr/share/full/file",
+        "etc/gone",
+        "srv/empty",
+        "usr/share/moved",
+        "usr/share/full/mine",
+        "etc/changed",
+        "srv/shared",
+        "usr/share/new",
+    ];
+    let there: Vec<&str> = looked_for.into_iter().filter(is_there).collect();
+    assert_eq!(there, ["usr/share/full/mine", "etc/changed", "srv/shared", "usr/share/new"]);
+}
+
+#[test]
+fn a_removed_package_leaves_what_is_not_its_own_and_what_was_changed_in_etc() {
+    let Some(workshop) = workshop("a_removed_package_leaves_what_is_not_its_own_and_what_was_changed_in_etc")
+    else {
+        return;
+    };
+    let one = package("one").file("etc/one/changed", "old").file("etc/one/same", "old").depends("needed");
+    let one = one.directory("srv/shared", 0o711).file("usr/share/one/file", "old").link("usr/link", "share");
+    let two = package("two").directory("srv/shared", 0o722);
+    let needed = package("needed").file("usr/lib/needed", "needed");
+    let changes = changed_file("etc/one/changed", "mine") + &changed_file("usr/share/one/file", "mine");
+    let first = workshop.changed(&[one, two, needed], &["one", "two"], &changes);
+
+    let both = workshop.remove(&first.dir.join("tree.tar"), &["one"], &[]);
+
+    let looked_for =
+        ["etc/one/changed", "etc/one/same", "usr/share/one", "usr/link", "usr/lib", "srv/shared"];
+    let is_there = |path: &&str| both.ours.listing.get(path).is_some();
+    assert_eq!(
+        looked_for.into_iter().filter(is_there).collect::<Vec<_>>(),
+        ["etc/one/changed", "srv/shared"]
+    );
+    assert_eq!(both.ours.listing.text("etc/apk/world"), "ground\ntwo\n");
+}
+
+#[test]
+fn files_move_to_a_package_that_comes_in_the_place_of_their_owner() {
+    let Some(workshop) = workshop("files_move_to_a_package_that_comes_in_the_place_of_their_owner") else {
+        return;
+    };
+    let base = package("base").depends("tool");
+    let one = package("one").provides("tool=1").file("usr/bin/tool", "one").file("usr/share/one", "one");
+    let first = workshop.changed(&[base.clone(), one.clone()], &["base", "one"], "");
+    let two = package("two").provides("tool=2").file("usr/bin/tool", "two");
+
+    let both = workshop.add(&first.dir.join("tree.tar"), &[base, one, two], &["two", "!one"], &[]);
+
+    assert_eq!((both.text("usr/bin/tool"), both.owner("usr/bin/tool").as_deref()), ("two", Some("two")));
+    assert!(both.ours.listing.get("usr/share/one").is_none());
+}
+
+#[test]
+fn names_of_owners_are_those_of_the_tree_at_that_moment() {
+    let Some(workshop) = workshop("names_of_owners_are_those_of_the_tree_at_that_moment") else { return };
+    let accounts = package("accounts")
+        .file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:123:124::/:/bin/false\n")
+        .file("etc/group", "root:x:0:\nweb:x:124:\n");
+    let late = package("late").file("usr/share/late", "late").owned("usr/share/late", ("web", 7), ("web", 8));
+    let early = package("early").file("usr/share/early", "early");
+    let early = early.owned("usr/share/early", ("nobody", 7), ("nogroup", 8));
+
+    let both = workshop.install(&[accounts.depends("early"), early, late.depends("accounts")], &["late"]);
+
+    let owner = |path: &str| {
+        let entry = both.ours.listing.entry(path);
+        (entry.uid, entry.gid)
+    };
+    assert_eq!([owner("usr/share/early"), owner("usr/share/late")], [(7, 8), (123, 124)]);
+}
+
+#[test]
+fn hard_links_are_one_file_until_a_version_parts_them() {
+    let Some(workshop) = workshop("hard_links_are_one_file_until_a_version_parts_them") else { return };
+    let linked = package("one").file("usr/a", "text").with("usr/a", |file| file.mode = 0o755);
+    let linked = linked.hard_link("usr/b", "usr/a").hard_link("usr/lib/c", "usr/a");
+    let parted = package("one")
+        .version("2-r0")
+        .file("usr/a", "other")
+        .file("usr/b", "text")
+        .hard_link("usr/c", "usr/a");
+
+    let before = workshop.install(&[linked], &["one"]);
+    let after = workshop.upgrade(&before.tar, &[parted], &[]);
+
+    let first = |both: &Both, path: &str| both.ours.listing.entry(path).hard_links.clone();
+    assert_eq!(first(&before, "usr/lib/c").as_deref(), Some("usr/a"));
+    assert_eq!((first(&after, "usr/b"), after.text("usr/b")), (None, "text"));
+    assert_eq!(first(&after, "usr/c").as_deref(), Some("usr/a"));
+}
+
+#[test]
+fn one_name_of_a_hard_linked_file_can_be_taken() {
+    let Some(workshop) = workshop("one_name_of_a_hard_linked_file_can_be_taken") else { return };
+    let one = package("one").file("usr/a", "one").hard_link("usr/b", "usr/a").hard_link("usr/c", "usr/a");
+    let two = package("two").depends("one").replaces("one").file("usr/a", "two");
+
+    let both = workshop.install(&[one, two], &["two"]);
+
+    assert_eq!([both.text("usr/a"), both.text("usr/b")], ["two", "one"]);
+    assert_eq!(both.ours.listing.entry("usr/c").hard_links.as_deref(), Some("usr/b"));
+}
+
+#[test]
+fn extended_attributes_are_kept_and_recorded() {
+    let Some(workshop) = workshop("extended_attributes_are_kept_and_recorded") else { return };
+    let capability: Box<[u8]> = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].into();
+    let capable = |file: &mut PackageFile| {
+        file.xattrs.insert("security.capability".into(), capability.clone());
+    };
+    let trusted = |file: &mut PackageFile| {
+        file.xattrs.insert("trusted.note".into(), (*b"a\nb\0c").into());
+        file.xattrs.insert("security.note".into(), (*b"x").into());
+    };
+    let one = package("one").file("usr/bin/ping", "ping").with("usr/bin/ping", capable);
+    let one = one.with("usr/bin/ping", |file| file.mode = 0o755).hard_link("usr/bin/ping6", "usr/bin/ping");
+    let one = one
+        .directory("srv/noted", 0o755)
+        .with("srv/noted", trusted)
+        .file("srv/file", "")
+        .with("srv/file", trusted);
+
+    let both = workshop.install_except(&[one], &["one"], &[CAPABILITIES]);
+
+    assert_eq!(both.ours.listing.entry("usr/bin/ping").xattrs["security.capability"], *capability);
+    assert!(both.text(installed::PATH).contains("R:ping\na:0:0:755:Q1"), "{}", both.text(installed::PATH));
+}
+
+#[test]
+fn files_links_and_pipes_take_each_others_place() {
+    let Some(workshop) = workshop("files_links_and_pipes_take_each_others_place") else { return };
+    let old =
+        package("one").file("usr/a", "old").link("usr/b", "a").entry("usr/c", PackageFileKind::Fifo, 0o600);
+    let old = old.file("usr/target", "stays").link("usr/d", "target");
+    let new = package("one").version("2-r0").link("usr/a", "c").entry("usr/b", PackageFileKind::Fifo, 0o640);
+    let new = new.file("usr/c", "new").file("usr/target", "stays").file("usr/d", "new");
+
+    let before = workshop.install(&[old], &["one"]);
+    let after = workshop.upgrade(&before.tar, &[new], &[]);
+
+    let kinds = ["usr/a", "usr/b", "usr/c", "usr/d"].map(|path| after.ours.listing.entry(path).kind);
+    assert_eq!(kinds, [Kind::Link, Kind::Pipe, Kind::File, Kind::File]);
+    assert_eq!(after.text("usr/target"), "stays");
+}
+
+#[test]
+fn a_directory_where_a_link_to_one_is_lies_behind_the_link() {
+    let Some(workshop) = workshop("a_directory_where_a_link_to_one_is_lies_behind_the_link") else { return };
+    let one =
+        package("one").directory("srv/data", 0o750).link("data", "srv/data").link("srv/again", "../data");
+    let two = package("two").depends("one").directory("data", 0o711).file("data/file", "two");
+    let two = two.directory("srv/again/deep", 0o700).file("srv/again/deep/file", "two");
+
+    let both = workshop.install(&[one, two], &["two"]);
+
+    assert_eq!([both.text("srv/data/file"), both.text("srv/data/deep/file")], ["two", "two"]);
+    assert_eq!((both.mode("srv/data"), both.mode("srv/data/deep")), (0o750, 0o700));
+    assert_eq!(both.ours.listing.entry("data").kind, Kind::Link);
+    assert_eq!(both.owner("data/file").as_deref(), Some("two"));
+}
+
+#[test]
+fn what_lies_behind_a_link_goes_with_its_package() {
+    let Some(workshop) = workshop("what_lies_behind_a_link_goes_with_its_package") else { return };
+    let one = package("one").directory("srv/data", 0o755).link("data", "srv/data");
+    let two = package("two").depends("one").file("data/sub/file", "two");
+    let before = workshop.install(&[one, two], &["one", "two"]);
+
+    let after = workshop.remove(&before.tar, &["two"], &[]);
+
+    assert!(after.ours.listing.get("srv/data/sub").is_none());
+    assert_eq!(after.ours.listing.entry("data").kind, Kind::Link);
+}
+
+#[test]
+fn a_directory_and_something_else_do_not_take_each_others_place() {
+    let Some(workshop) = workshop("a_directory_and_something_else_do_not_take_each_others_place") else {
+        return;
+    };
+    let one = package("one").directory("usr/a", 0o755);
+    let two = package("two").depends("one").file("usr/a", "two");
+
+    let (apk, ours) = workshop.refuse(&[one, two], &["two"]);
+
+    assert!(apk.contains("usr/a"), "{apk}");
+    assert!(ours.contains("two-1-r0") && ours.contains("/usr/a"), "{ours}");
+}
+
+#[test]
+fn packages_without_anything_to_fetch_are_recorded() {
+    let Some(workshop) = workshop("packages_without_anything_to_fetch_are_recorded") else { return };
+    let virtual_one = package("meta").depends("one").provides("something=3").origin("");
+    let one = package("one").file("usr/share/one", "one");
+    let made = virtual_one.made();
+    assert_eq!(made.indexed.info.installed_size, 0);
+
+    let both = workshop.install(&[virtual_one, one], &["meta"]);
+
+    let packages = installed::parse(both.text(installed::PATH));
+    assert_eq!(packages["meta"].fields[&'I'], "0");
+    assert!(packages["meta"].directories.is_empty());
+}
+
+#[test]
+fn scripts_triggers_and_priorities_are_written_down() {
+    let Some(workshop) = workshop("scripts_triggers_and_priorities_are_written_down") else { return };
+    let one =
+        package("one").script(ScriptKind::PostInstall, "#!/bin/sh\necho one\n").priority(7).replaces("x");
+    let one =
+        one.script(ScriptKind::Trigger, "#!/bin/sh\necho $*\n").trigger("/usr/share/*").trigger("+/srv");
+    let two = package("Two").file("usr/share/two", "two").script(ScriptKind::PreDeinstall, "#!/bin/sh\n");
+
+    let both = workshop.install(&[one, two, package("three")], &["one", "Two", "three"]);
+
+    let packages = installed::parse(both.text(installed::PATH));
+    assert_eq!(packages["one"].fields[&'q'], "7");
+    let triggers = both.text("lib/apk/db/triggers");
+    assert_eq!(triggers, format!("{} /usr/share/* +/srv\n", packages["one"].fields[&'C']));
+    assert_eq!(both.text("etc/apk/world"), "ground\none\nthree\nTwo\n");
+}
