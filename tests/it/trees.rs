@@ -449,7 +449,6 @@ fn the_apk_in_the_image_finds_everything_in_order() {
     let apk = reference::inside_tar(&alpine, &ours.dir.join("tree.tar")).repository("v3.19/main");
 
     assert_eq!(apk.words("audit", &["--system"]), "");
-    assert_eq!(apk.words("audit", &["--full", "--packages"]), "");
     let expected: BTreeSet<String> = installed::parse(tree.listing.text(installed::PATH))
         .iter()
         .map(|(name, package)| format!("{name}-{}", package.fields[&'V']))
@@ -459,4 +458,30 @@ fn the_apk_in_the_image_finds_everything_in_order() {
     assert_eq!(apk.simulate(&["jq"]), Ok(steps.to_vec()));
     let after = apk.no_scripts().add(&["jq"]);
     assert_eq!(after.listing.entry("usr/bin/jq").kind, Kind::File);
+}
+
+#[test]
+fn a_pruned_busybox_takes_its_links_scripts_and_trigger_with_it() {
+    let Some(alpine) = need::alpine("a_pruned_busybox_takes_its_links_scripts_and_trigger_with_it") else {
+        return;
+    };
+    let plain = Ours::minirootfs(&alpine, "", []).tree();
+    assert!(links_to(&plain.listing, "/bin/busybox").len() > 250);
+    let pruned = "\n[prune]\npackages = [\"busybox\"]\n";
+
+    let tree = Ours::minirootfs(&alpine, "", []).with_scripts().with(pruned).tree();
+
+    let packages = installed::parse(plain.listing.text(installed::PATH));
+    let own: BTreeSet<&str> = packages["busybox"].files.keys().map(String::as_str).collect();
+    let binsh: BTreeSet<&str> = packages["busybox-binsh"].files.keys().map(String::as_str).collect();
+    let links = links_to(&plain.listing, "/bin/busybox");
+    let expected: BTreeSet<&str> = own.union(&links).filter(|path| !binsh.contains(*path)).copied().collect();
+    let gone = plain.listing.entries().filter(|entry| tree.listing.get(&entry.path).is_none());
+    let gone = gone.filter(|entry| entry.kind != Kind::Directory).map(|entry| entry.path.as_str());
+    assert_eq!(gone.collect::<BTreeSet<_>>(), expected);
+    assert!(!installed::parse(tree.listing.text(installed::PATH)).contains_key("busybox"));
+    assert_eq!(tree.listing.text("lib/apk/db/triggers"), "");
+    assert!(scripts(&tree.listing).keys().all(|entry| !entry.starts_with("busybox-")));
+    let words = tree.outcome.stderr_text();
+    assert!(words.contains("busybox-binsh"), "{words}");
 }

@@ -806,3 +806,84 @@ fn scripts_triggers_and_priorities_are_written_down() {
     assert_eq!(triggers, format!("{} /usr/share/* +/srv\n", packages["one"].fields[&'C']));
     assert_eq!(both.text("etc/apk/world"), "ground\none\nthree\nTwo\n");
 }
+
+#[test]
+fn a_file_that_moves_to_a_needed_package_in_one_upgrade_is_there_afterwards() {
+    let Some(workshop) = workshop("a_file_that_moves_to_a_needed_package_in_one_upgrade_is_there_afterwards")
+    else {
+        return;
+    };
+    let first = workshop.install(&[package("one").file("usr/bin/tool", "1").file("etc/tool", "1")], &["one"]);
+    let one = package("one").version("2-r0").depends("two").file("usr/bin/other", "2");
+    let two = package("two").version("2-r0").replaces("one<2").file("usr/bin/tool", "2");
+
+    let both = workshop.upgrade(&first.tar, &[one, two.file("etc/tool", "2")], &[]);
+
+    assert_eq!([both.text("usr/bin/tool"), both.text("etc/tool")], ["2", "2"]);
+    assert_eq!(both.owner("usr/bin/tool").as_deref(), Some("two"));
+}
+
+#[test]
+fn a_file_in_etc_that_somebody_removed_comes_back_with_the_next_version() {
+    let Some(workshop) = workshop("a_file_in_etc_that_somebody_removed_comes_back_with_the_next_version")
+    else {
+        return;
+    };
+    let one = |version: &str| package("one").version(version).file("etc/one", version);
+    let first = workshop.changed(&[one("1-r0")], &["one"], "\n[prune]\npaths = [\"/etc/one\"]\n");
+
+    let both = workshop.upgrade(&first.dir.join("tree.tar"), &[one("2-r0")], &[]);
+
+    assert_eq!(both.text("etc/one"), "2-r0");
+}
+
+#[test]
+fn the_apk_in_the_image_runs_scripts_and_triggers_that_were_written_down() {
+    let Some(workshop) = workshop("the_apk_in_the_image_runs_scripts_and_triggers_that_were_written_down")
+    else {
+        return;
+    };
+    let one = package("one").file("usr/share/one/file", "one").trigger("/usr/share/*");
+    let one = one.script(ScriptKind::PostDeinstall, "#!/bin/sh\necho $1 >/removed\n");
+    let one = one.script(ScriptKind::Trigger, "#!/bin/sh\necho $* >/triggered\n");
+    let two = package("two").file("usr/share/two/file", "two");
+    let repository = workshop.repository("made", &[one, two]);
+    let table = format!(
+        "release = \"3.19\"\nmirror = [{:?}]\nrepositories = [{repository:?}]\nkeys = [{:?}]\narch = [\"x86_64\"]",
+        workshop.alpine.mirror(),
+        workshop.key()
+    );
+    let ours = Ours::new(&table, ["one"]);
+    ours.tree();
+
+    let apk = reference::inside_tar(&workshop.alpine, &ours.dir.join("tree.tar"));
+    let apk = apk.repository(&repository).key(workshop.key());
+    let added = apk.add(&["two"]);
+    let deleted = apk.delete(&["one"]);
+
+    assert_eq!(added.listing.text("triggered"), "/usr/share/two\n", "{}", added.apk_output);
+    assert_eq!(deleted.listing.text("removed"), "1-r0\n", "{}", deleted.apk_output);
+}
+
+#[test]
+fn accounts_of_the_profile_are_there_for_the_packages_that_come_after_the_files_of_accounts() {
+    let test = "accounts_of_the_profile_are_there_for_the_packages_that_come_after_the_files_of_accounts";
+    let Some(workshop) = workshop(test) else { return };
+    let owned = |name: &str| {
+        let path = format!("usr/share/{name}");
+        package(name).file(&path, name).owned(&path, ("app", 7), ("app", 8))
+    };
+    let accounts = package("accounts").depends("early").file("etc/passwd", "").file("etc/group", "");
+    let packages = [owned("early"), accounts, owned("late").depends("accounts")];
+    let repository = workshop.repository("first", &packages);
+    let user = "\n[[users]]\nname = \"app\"\nuid = 1234\nhome = \"/\"\nshell = \"/bin/false\"\n";
+
+    let tree = workshop.ours("scratch", &repository, &["late"]).with(user).tree();
+
+    let owner = |path: &str| {
+        let entry = tree.listing.entry(path);
+        (entry.uid, entry.gid)
+    };
+    assert_eq!([owner("usr/share/early"), owner("usr/share/late")], [(7, 8), (1234, 1234)]);
+    assert!(tree.listing.text("etc/passwd").starts_with("app:x:1234:1234:"));
+}
