@@ -33,6 +33,7 @@
 pub mod apk;
 pub mod arch;
 pub mod archive;
+pub mod cli;
 pub mod compose;
 pub mod content;
 pub mod digest;

@@ -1,3 +1,7 @@
-//! The `apkcompose` command.
+//! The `apkcompose` command: see [`apkcompose::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    apkcompose::cli::main()
+}

@@ -353,3 +353,6 @@ fn checked_xattrs(
     }
     Ok(checked)
 }
+
+#[cfg(test)]
+mod tests;

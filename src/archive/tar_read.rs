@@ -14,8 +14,12 @@ use tar::{EntryType, Header};
 
 /// The size of a block.
 const BLOCK: usize = 512;
+/// Where a header has the type of its entry.
+const TYPE_FLAG: usize = 156;
 /// The most the PAX records, or a GNU long name, of one entry may take, in bytes.
 const MAX_EXTENDED: u64 = 1 << 20;
+/// The largest file, in bytes: far more than anybody has, and small enough to be added up.
+const MAX_SIZE: u64 = 1 << 60;
 /// The most entries a tar may have.
 const MAX_ENTRIES: u64 = 2_000_000;
 /// Prefix of PAX records that hold extended attributes.
@@ -276,15 +280,19 @@ impl<R: Read> TarReader<R> {
         if size > MAX_EXTENDED {
             return Err(TarError::Extended { at, flaw: "it is too long" });
         }
-        self.expect_data(size);
+        self.expect_data(at, size)?;
         let data = self.read_small(MAX_EXTENDED)?;
         self.skip_data()?;
         Ok(data)
     }
 
-    fn expect_data(&mut self, size: u64) {
+    fn expect_data(&mut self, at: u64, size: u64) -> Result<(), TarError> {
+        if size > MAX_SIZE {
+            return Err(TarError::Header { at, flaw: "its size is larger than any file's" });
+        }
         self.data_left = size;
-        self.padding = size.next_multiple_of(BLOCK as u64).saturating_sub(size);
+        self.padding = size.next_multiple_of(BLOCK as u64) - size;
+        Ok(())
     }
 
     fn entry(
@@ -299,7 +307,7 @@ impl<R: Read> TarReader<R> {
         let kind = kind_of(header).ok_or_else(|| TarError::Kind {
             at,
             path: String::from_utf8_lossy(&path).escape_debug().to_string(),
-            kind: char::from(header.entry_type().as_byte()),
+            kind: header.as_bytes().get(TYPE_FLAG).copied().map_or('?', char::from),
         })?;
         let size = match extension.size {
             // A PAX size stands for one that the header cannot hold; the header then holds zero or the same.
@@ -355,7 +363,7 @@ impl<R: Read> TarReader<R> {
             offset: self.position,
             size,
         };
-        self.expect_data(size);
+        self.expect_data(at, size)?;
         Ok(entry)
     }
 }
@@ -386,7 +394,8 @@ fn checked(at: u64, header: Header) -> Result<Header, TarError> {
 }
 
 fn kind_of(header: &Header) -> Option<EntryKind> {
-    Some(match header.entry_type().as_byte() {
+    // Not `entry_type()`, which takes NUL for a file; apk does not.
+    Some(match *header.as_bytes().get(TYPE_FLAG)? {
         b'0' => EntryKind::File,
         b'1' => EntryKind::HardLink,
         b'2' => EntryKind::Symlink,
@@ -463,3 +472,6 @@ impl Extension {
 fn no_nul(value: &[u8]) -> Option<Vec<u8>> {
     (!value.contains(&0)).then(|| value.to_vec())
 }
+
+#[cfg(test)]
+mod tests;

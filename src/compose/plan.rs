@@ -472,7 +472,7 @@ pub fn accounts(
     let users = profile.users.iter().map(|user| NewUser {
         name: user.name.to_string(),
         uid: user.uid.get(),
-        group: Some(contents::account(&user.group)),
+        group: user.group.as_ref().map(contents::account),
         full_name: user.gecos.clone(),
         home: user.home.to_string(),
         shell: user.shell.to_string(),

@@ -193,9 +193,9 @@ pub struct UserEntry {
     pub name: AccountName,
     /// The number.
     pub uid: Id,
-    /// The primary group; one called as the user if nothing is said.
-    pub group: Account,
-    /// The comment field; the name if nothing is said.
+    /// The primary group; without one, a group called as the user.
+    pub group: Option<Account>,
+    /// The comment field; `Linux User,,,` if nothing is said, as BusyBox writes it.
     pub gecos: String,
     /// The home directory; `/home/NAME` if nothing is said. Not made.
     pub home: TreePath,

@@ -106,7 +106,7 @@ pub fn check(
     tree.packages_are_needed(&request.world)?;
     let untagged = repositories.iter().filter(|repository| repository.tag.is_none());
     for package in untagged.flat_map(|repository| repository.index.packages()) {
-        if installable(package, request).is_ok() && tree.should_have(package, &request.world) {
+        if tree.should_have(package, &request.world) && installable(package, request).is_ok() {
             return Err(Violation::LeftOut(package.to_string()));
         }
     }

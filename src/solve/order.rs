@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::graph::{Graph, PackageId, compare_names};
+use super::graph::{Graph, Need, PackageId, compare_names};
 use super::names::Resident;
 use super::purge::Purger;
 use super::solution::{Action, Chosen, Solution, Source, Step};
@@ -31,8 +31,8 @@ pub(super) fn arrange(graph: &Graph<'_>, state: &State) -> Solution {
         steps: Vec::new(),
     };
     arranger.purger.purge_what_nothing_holds(&mut arranger.steps);
-    for need in graph.world.iter().filter(|need| !need.dependency.conflict) {
-        if let Some(package) = state.chosen_for(graph, need, None) {
+    for need in &graph.world {
+        if let Some(package) = arranger.there_for(need) {
             arranger.walk(package);
         }
     }
@@ -84,8 +84,17 @@ impl Arranger<'_> {
     }
 
     fn dependencies(&self, package: PackageId) -> Vec<PackageId> {
-        let needs = self.graph.packages[package].depends.iter().filter(|need| !need.dependency.conflict);
-        needs.filter_map(|need| self.state.chosen_for(self.graph, need, None)).collect()
+        self.graph.packages[package].depends.iter().filter_map(|need| self.there_for(need)).collect()
+    }
+
+    /// The package to walk to for a need. A conflict leads to whoever holds the name in a version that is
+    /// not meant.
+    fn there_for(&self, need: &Need) -> Option<PackageId> {
+        if need.dependency.conflict {
+            self.state.holder(need.name).filter(|package| self.state.packages[*package].chosen)
+        } else {
+            self.state.chosen_for(self.graph, need, None)
+        }
     }
 
     /// The chosen packages whose last condition this one meets.
@@ -100,7 +109,7 @@ impl Arranger<'_> {
                     && graph.packages[*waiting].install_if.iter().all(|need| {
                         need.dependency.conflict
                             || graph.names[need.name].providers.iter().any(|provider| {
-                                self.walked[provider.package] == Walked::Done
+                                self.walked[provider.package] != Walked::No
                                     && graph.fits(provider.package, need)
                             })
                     });

@@ -157,9 +157,10 @@ impl Decider<'_> {
             return;
         }
         let candidates = self.candidates(name);
+        self.state.names[name].settled = candidates.len() == 1;
         if let [only] = candidates.as_slice() {
-            self.choose(*only);
-            return;
+            // It will be this one; which of its names it gets is another matter, and comes in its turn.
+            self.apply(*only);
         }
         for candidate in self.graph.names[name].providers.iter().map(|provider| provider.package) {
             self.state.packages[candidate].grouped = candidates.contains(&candidate);
@@ -278,7 +279,7 @@ impl Decider<'_> {
                 });
             let has_package =
                 known.providers.iter().any(|provider| self.graph.packages[provider.package].name == *name);
-            (selects_itself, state.requested, has_package, known.order)
+            (state.settled, selects_itself, state.requested, has_package, known.order)
         };
         let open = self.state.names.keys().filter(|name| {
             let state = &self.state.names[*name];

@@ -29,6 +29,8 @@ pub(super) struct NameState {
     pub(super) holder: Holder,
     /// Asked for just now.
     pub(super) requested: bool,
+    /// Only one candidate is left.
+    pub(super) settled: bool,
     /// Somebody has to choose its provider and nobody did.
     pub(super) undecidable: bool,
     /// A package of this name comes by itself.
@@ -65,6 +67,7 @@ impl State {
             required: 0,
             holder: Holder::Open,
             requested: false,
+            settled: false,
             undecidable: false,
             awaited: false,
             dirty: false,

@@ -15,6 +15,8 @@ mod support;
 mod archive;
 /// Where bytes come from: indexes, packages, releases, and what is refused of them.
 mod fetch;
+/// Every parser under attack.
+mod attacks;
 /// Which module may import which.
 mod floors;
 // The example that builds the repository uses another part of it.
@@ -23,6 +25,8 @@ mod floors;
 mod demo;
 /// The repository of the `demo` profile against its sources and the real apk.
 mod demo_repository;
+/// Archives that other programs wrote.
+mod foreign_tars;
 /// The formats against the real apk and the real packages: what we write, and what we read.
 mod formats;
 /// What the tests run with: commands, needs, mirrors to damage, figures.
@@ -33,3 +37,9 @@ mod made;
 mod oracles;
 /// The store: what it keeps, what it refuses, and that damage never gets past it.
 mod store;
+/// The solver against the recorded answers of the real apk.
+mod oracle;
+/// The solver's case files.
+mod solve_cases;
+/// Solutions in the words of apk, shared by the case files and the recorded answers.
+mod solve_text;

@@ -1,7 +1,7 @@
 //! `[[files]]`, `[[dirs]]`, `[[links]]`, `[[users]]` and `[[groups]]`.
 
 use crate::path::{PathError, TreePath};
-use crate::profile::account::{Account, Id, Owner};
+use crate::profile::account::{Id, Owner};
 use crate::profile::document::Node;
 use crate::profile::error::Flaw;
 use crate::profile::model::{
@@ -11,6 +11,9 @@ use crate::profile::pattern::Pattern;
 use crate::profile::reader::{TableReader, integer, mode, parsed, parsed_scalar, profile_path, text};
 use crate::profile::units::Mode;
 use crate::profile::value::{Invalid, is_plain_line};
+
+/// What BusyBox writes as the full name of a user that gives none.
+const FULL_NAME: &str = "Linux User,,,";
 
 const WANTED_ID: &str = "the number of an account (0 to 4294967294)";
 
@@ -129,8 +132,8 @@ fn user(table: &TableReader<'_>) -> Option<UserEntry> {
     let default = |path: &str| TreePath::absolute(path).map_err(|error| table.flaw(error)).ok();
     Some(UserEntry {
         uid: uid?,
-        group: group.unwrap_or_else(|| Account::Name(name.clone())),
-        gecos: gecos.unwrap_or_else(|| name.to_string()),
+        group,
+        gecos: gecos.unwrap_or_else(|| FULL_NAME.to_owned()),
         home: home.or_else(|| default(&format!("/home/{name}")))?,
         shell: shell.or_else(|| default("/sbin/nologin"))?,
         name,

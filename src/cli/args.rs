@@ -1,0 +1,337 @@
+//! What can be typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::apk::package::ScriptKind;
+use crate::apk::sign::SigningAlgorithm;
+use crate::arch::Arch;
+use crate::compose::output::Output;
+use crate::profile::Setting;
+
+const EXAMPLES: &str = "\
+Examples:
+  apkcompose --profile demo
+      the built-in demo, without a network, as ./demo.tar; then: docker load -i demo.tar
+  apkcompose --profile ./php-fpm.toml --mirror /srv/alpine -t example/php-fpm:8.3
+      an image of your own profile from a local mirror
+  apkcompose build --profile web -o type=tar,dest=- | docker import - web
+      the root filesystem alone, through a pipe
+  apkcompose profiles show base
+      a built-in profile as an example to begin with
+
+Exit codes: 0 done; 1 internal; 2 usage; 3 profile or input; 4 network or file missing; 5 integrity;
+6 unsolvable; 7 a script failed; 8 a limit was passed; 130 interrupted.";
+
+/// Composes minimal Alpine Linux images without Docker, without root and without apk.
+#[derive(Debug, Parser)]
+#[command(name = "apkcompose", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) build: Build,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build an image (also without the word `build`)
+    Build(Box<Build>),
+    /// List, show and check profiles
+    Profiles {
+        #[command(subcommand)]
+        command: Profiles,
+    },
+    /// Make a package from a directory
+    Package(Package),
+    /// Make the index of a repository
+    Index(Index),
+    /// Look at the cache, or give room back
+    Cache {
+        #[command(subcommand)]
+        command: Cache,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What the commands that work with a profile share.
+#[derive(Debug, Args)]
+pub(super) struct ProfileArgs {
+    /// Set a variable of the profile (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", env = "APKCOMPOSE_SET", value_delimiter = ',')]
+    pub(super) set: Vec<Setting>,
+    /// For this architecture, in apk's name or OCI's
+    #[arg(long, env = "APKCOMPOSE_ARCH")]
+    pub(super) arch: Option<Arch>,
+    /// Use this mirror in place of the profile's (repeatable: tried in order); a directory or a file: URL
+    #[arg(long, value_name = "DIR|URL", env = "APKCOMPOSE_MIRROR", value_delimiter = ' ')]
+    pub(super) mirror: Vec<String>,
+    /// Add a repository, as in a profile: `community`, `./local`, "@edge edge/community" (repeatable)
+    #[arg(long, value_name = "[@TAG ]WHERE", env = "APKCOMPOSE_REPOSITORY")]
+    pub(super) repository: Vec<String>,
+    /// Accept this public key for repositories given by path or URL (repeatable)
+    #[arg(long, value_name = "FILE", env = "APKCOMPOSE_KEY", value_delimiter = ' ')]
+    pub(super) key: Vec<String>,
+    /// Keep fetched packages here [default: $XDG_CACHE_HOME/apkcompose or ~/.cache/apkcompose]
+    #[arg(long, value_name = "DIR", env = "APKCOMPOSE_CACHE_DIR")]
+    pub(super) cache_dir: Option<PathBuf>,
+    /// Use this many threads [default: one for each processor]
+    #[arg(short, long, value_name = "N", env = "APKCOMPOSE_JOBS")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(super) words: Words,
+}
+
+/// How much is said on standard error, and how.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Words {
+    /// How to show progress
+    #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_PROGRESS")]
+    pub(super) progress: Progress,
+    /// Say nothing but errors
+    #[arg(short, long, env = "APKCOMPOSE_QUIET", conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Say more: each step with its packages
+    #[arg(short, long, env = "APKCOMPOSE_VERBOSE")]
+    pub(super) verbose: bool,
+}
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Progress {
+    /// Bars on a terminal, plain lines elsewhere
+    #[default]
+    Auto,
+    /// A line for each step
+    Plain,
+    /// A JSON object a line
+    Json,
+    /// Nothing
+    None,
+}
+
+/// How to print what a command reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    /// The profile: a path ending in .toml; or NAME for ./NAME.toml, ./profiles/NAME.toml or a built-in one
+    #[arg(short, long, value_name = "NAME|FILE", env = "APKCOMPOSE_PROFILE")]
+    pub(super) profile: Option<String>,
+    #[command(flatten)]
+    pub(super) shared: ProfileArgs,
+    /// Where to write what (repeatable): `x.tar`, or `type=archive|tar,dest=FILE`; `dest=-` is standard
+    /// output [default: ./NAME.tar]
+    #[arg(short, long, value_name = "OUTPUT", env = "APKCOMPOSE_OUTPUT")]
+    pub(super) output: Vec<Output>,
+    /// Name the image (repeatable), in place of the profile's tags
+    #[arg(short, long, value_name = "NAME:TAG", env = "APKCOMPOSE_TAG", value_delimiter = ',')]
+    pub(super) tag: Vec<String>,
+    /// What becomes of package scripts
+    #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_SCRIPTS")]
+    pub(super) scripts: Scripts,
+    /// The time that stands for "now" in the image, in seconds since 1970 [default: when the newest package
+    /// was built]
+    #[arg(long, value_name = "SECONDS", env = "APKCOMPOSE_EPOCH")]
+    pub(super) epoch: Option<i64>,
+    /// Let sources of the profile lie below this directory too
+    #[arg(long, value_name = "DIR", env = "APKCOMPOSE_CONTEXT")]
+    pub(super) context: Option<PathBuf>,
+    /// Only say what would be done
+    #[arg(long, env = "APKCOMPOSE_DRY_RUN")]
+    pub(super) dry_run: bool,
+    /// How to print the summary
+    #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_FORMAT")]
+    pub(super) format: Format,
+}
+
+/// What becomes of package scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Scripts {
+    /// Apply those whose effect is certain (the links of `BusyBox`), name the others
+    #[default]
+    Auto,
+    /// Apply none, as with apk --no-scripts
+    Skip,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Profiles {
+    /// List the built-in profiles
+    List {
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show a profile: its text, or with --resolved everything it extends, each value with its origin
+    Show {
+        /// The profile
+        name: String,
+        /// Merge what it extends, and say where each value is from
+        #[arg(long)]
+        resolved: bool,
+        /// How to print; JSON is always resolved
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+        /// Set a variable of the profile (repeatable)
+        #[arg(long, value_name = "NAME=VALUE")]
+        set: Vec<Setting>,
+    },
+    /// Check profiles: their text, and that their packages resolve
+    Check {
+        /// The profiles; without any, the built-in ones
+        names: Vec<String>,
+        /// Do not look at repositories: check the texts alone
+        #[arg(long)]
+        text_only: bool,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+        #[command(flatten)]
+        shared: Box<ProfileArgs>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  apkcompose package --info PKGINFO --files root/ --script post-install=setup.sh --sign-key me.rsa
+      makes NAME-VERSION.apk; PKGINFO has lines like `pkgname = x`, `pkgver = 1.0-r0`, `arch = noarch`")]
+pub(super) struct Package {
+    /// What the package says of itself, as a .PKGINFO without datahash and size
+    #[arg(long, value_name = "FILE")]
+    pub(super) info: PathBuf,
+    /// The directory whose contents become the package's files
+    #[arg(long, value_name = "DIR")]
+    pub(super) files: Option<PathBuf>,
+    /// A script (repeatable): pre-install, post-install, pre-upgrade, post-upgrade, pre-deinstall,
+    /// post-deinstall, trigger
+    #[arg(long, value_name = "KIND=FILE", value_parser = script)]
+    pub(super) script: Vec<(ScriptKind, PathBuf)>,
+    /// Give a path, and what is below it, to an owner (repeatable; root has what is not named):
+    /// /var/lib/x=user:group, with numbers as user=100:group=101
+    #[arg(long, value_name = "PATH=OWNER")]
+    pub(super) owner: Vec<crate::compose::author::OwnerRule>,
+    /// Sign with this private key (PEM)
+    #[arg(long, value_name = "FILE", env = "APKCOMPOSE_SIGN_KEY")]
+    pub(super) sign_key: Option<PathBuf>,
+    /// The file name of the public key in /etc/apk/keys [default: the private key's with .pub]
+    #[arg(long, value_name = "NAME", requires = "sign_key", env = "APKCOMPOSE_KEY_NAME")]
+    pub(super) key_name: Option<String>,
+    /// The kind of signature: RSA (which every apk accepts), RSA256 or RSA512
+    #[arg(long, value_name = "KIND", default_value_t)]
+    pub(super) signature: SigningAlgorithm,
+    /// The build time, in seconds since 1970 [default: `SOURCE_DATE_EPOCH`, else builddate of the info]
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
+    pub(super) epoch: Option<i64>,
+    /// Where to write it [default: ./NAME-VERSION.apk]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// How to print what was made
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  apkcompose index --sign-key me.rsa -o repo/x86_64/APKINDEX.tar.gz repo/x86_64/*.apk
+      makes `repo` a repository: give it to a profile as ./repo, with keys = [\"me.rsa.pub\"]")]
+pub(super) struct Index {
+    /// The package files
+    #[arg(required = true)]
+    pub(super) packages: Vec<PathBuf>,
+    /// Refuse packages that none of these keys signed (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Vec<PathBuf>,
+    /// What the index says of itself
+    #[arg(long, value_name = "TEXT")]
+    pub(super) description: Option<String>,
+    /// List noarch packages under this architecture, and refuse others
+    #[arg(long)]
+    pub(super) arch: Option<Arch>,
+    /// Sign with this private key (PEM)
+    #[arg(long, value_name = "FILE", env = "APKCOMPOSE_SIGN_KEY")]
+    pub(super) sign_key: Option<PathBuf>,
+    /// The file name of the public key in /etc/apk/keys [default: the private key's with .pub]
+    #[arg(long, value_name = "NAME", requires = "sign_key", env = "APKCOMPOSE_KEY_NAME")]
+    pub(super) key_name: Option<String>,
+    /// The kind of signature: RSA (which every apk accepts), RSA256 or RSA512
+    #[arg(long, value_name = "KIND", default_value_t)]
+    pub(super) signature: SigningAlgorithm,
+    /// The time of the index, in seconds since 1970 [default: `SOURCE_DATE_EPOCH`, else that of the newest package]
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
+    pub(super) epoch: Option<i64>,
+    /// Where to write it
+    #[arg(short, long, value_name = "FILE", default_value = "APKINDEX.tar.gz")]
+    pub(super) output: PathBuf,
+    /// How to print what was made
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Cache {
+    /// Say where the cache is and how much it holds
+    Info {
+        #[command(flatten)]
+        place: CachePlace,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Remove what was not used for some time; without options, what can be made again
+    Prune {
+        #[command(flatten)]
+        place: CachePlace,
+        /// Remove what was not used for this many days
+        #[arg(long, value_name = "N", conflicts_with = "all")]
+        days: Option<u32>,
+        /// Remove everything
+        #[arg(long)]
+        all: bool,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CachePlace {
+    /// The cache's directory
+    #[arg(long, value_name = "DIR", env = "APKCOMPOSE_CACHE_DIR")]
+    pub(super) cache_dir: Option<PathBuf>,
+}
+
+fn script(text: &str) -> Result<(ScriptKind, PathBuf), String> {
+    let (kind, path) = text.split_once('=').ok_or("write KIND=FILE, as post-install=setup.sh")?;
+    let kinds = || ScriptKind::ALL.map(ScriptKind::as_str).join(", ");
+    let kind =
+        ScriptKind::named(kind).ok_or_else(|| format!("`{kind}` is not a kind of script ({})", kinds()))?;
+    Ok((kind, path.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,219 @@
+//! `apkcompose build`, which is also `apkcompose` alone.
+
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use super::args::{Build, Format, ProfileArgs, Scripts};
+use super::interrupt::Interrupt;
+use super::progress;
+use super::render::{self, Failure, Look, bytes};
+use crate::compose::output::{Destination, Output, OutputKind};
+use crate::compose::stage::ScriptPolicy;
+use crate::compose::{self, BuildOptions, Report, ReportedImage};
+use crate::image::Epoch;
+use crate::profile::{self, BUILT_INS, Draft, Found, Location, Overrides};
+use crate::report::Reporter;
+use crate::store::Store;
+
+/// The variable that reproducible builds set.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+pub(super) fn run(arguments: &Build) -> Result<(), Failure> {
+    let Some(name) = &arguments.profile else {
+        return Err(Failure::usage(
+            "no profile is named",
+            format!("try: apkcompose --profile demo\nbuilt-in profiles: {}", built_in_names()),
+        ));
+    };
+    let interrupt = Interrupt::listen();
+    let reporter = progress::reporter(&arguments.shared.words, &interrupt);
+    let found = find(name, reporter.as_ref())?;
+    let draft = Draft::load(&found, &overrides(&arguments.shared, &arguments.tag), BUILT_INS)?;
+    let options = BuildOptions {
+        arch: arguments.shared.arch,
+        outputs: outputs(arguments, draft.name()),
+        scripts: match arguments.scripts {
+            Scripts::Auto => ScriptPolicy::Auto,
+            Scripts::Skip => ScriptPolicy::Skip,
+        },
+        epoch: epoch(arguments.epoch)?,
+        context: arguments.context.clone(),
+        jobs: jobs(&arguments.shared),
+    };
+    let store = store(&arguments.shared)?;
+    let report = compose::build(&store, &draft, &options, reporter.as_ref())?;
+    print(&report, arguments, &options);
+    Ok(())
+}
+
+/// Finds the profile and says which it is, where a name could mean several.
+pub(super) fn find(name: &str, reporter: &dyn Reporter) -> Result<Found, Failure> {
+    let found = profile::find(name, &working_directory(), BUILT_INS)?;
+    let is_plain_built_in = matches!(found.source.location, Location::BuiltIn(_));
+    if found.name == name || is_plain_built_in {
+        reporter.note(&format!("profile {}", found.source));
+    }
+    Ok(found)
+}
+
+/// Paths are meant from where the command is run; they stay as they were typed.
+fn working_directory() -> PathBuf {
+    PathBuf::new()
+}
+
+pub(super) fn overrides(shared: &ProfileArgs, tags: &[String]) -> Overrides {
+    Overrides {
+        directory: working_directory(),
+        settings: shared.set.clone(),
+        architectures: shared.arch.into_iter().collect(),
+        mirrors: shared.mirror.clone(),
+        repositories: shared.repository.clone(),
+        keys: shared.key.clone(),
+        tags: tags.to_vec(),
+    }
+}
+
+pub(super) fn jobs(shared: &ProfileArgs) -> NonZeroUsize {
+    shared.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
+pub(super) fn store(shared: &ProfileArgs) -> Result<Store, Failure> {
+    let directory = match &shared.cache_dir {
+        Some(directory) => directory.clone(),
+        None => Store::default_directory()?,
+    };
+    Ok(Store::open(&directory)?)
+}
+
+pub(super) fn built_in_names() -> String {
+    BUILT_INS.iter().map(|built_in| built_in.name).collect::<Vec<_>>().join(", ")
+}
+
+fn outputs(arguments: &Build, name: &str) -> Vec<Output> {
+    if arguments.dry_run {
+        return Vec::new();
+    }
+    if arguments.output.is_empty() {
+        let destination = Destination::File(format!("./{name}.tar").into());
+        return vec![Output { kind: OutputKind::Archive, destination }];
+    }
+    arguments.output.clone()
+}
+
+/// `--epoch`, else `SOURCE_DATE_EPOCH`.
+fn epoch(option: Option<i64>) -> Result<Option<Epoch>, Failure> {
+    let of_environment = || {
+        let text = std::env::var(SOURCE_DATE_EPOCH).ok().filter(|text| !text.is_empty())?;
+        Some(text.parse().map_err(|_| {
+            Failure::usage(
+                format!("{SOURCE_DATE_EPOCH} is `{text}`, which is no number of seconds"),
+                "unset it, or set it to seconds since 1970",
+            )
+        }))
+    };
+    let seconds = match option {
+        Some(seconds) => Some(seconds),
+        None => of_environment().transpose()?,
+    };
+    Ok(seconds.map(Epoch::new).transpose()?)
+}
+
+/// The report goes to standard output if a program wants it and the image does not go there.
+fn print(report: &Report, arguments: &Build, options: &BuildOptions) {
+    let pipe = options.outputs.iter().any(|output| output.destination == Destination::Stdout);
+    match arguments.format {
+        Format::Json if pipe => render::words(&render::json(report)),
+        Format::Json => render::data(&render::json(report)),
+        Format::Text if report.image.is_none() => render::data(&plan_text(report)),
+        Format::Text if arguments.shared.words.quiet => {}
+        Format::Text => render::words(&summary(report, options)),
+    }
+}
+
+/// What `--dry-run` prints: the plan.
+fn plan_text(report: &Report) -> String {
+    let mut text = String::new();
+    let total = report.steps.len();
+    for (number, step) in report.steps.iter().enumerate() {
+        let version = step.version.as_ref().map(|version| format!(" ({version})")).unwrap_or_default();
+        let _ = writeln!(text, "({}/{total}) {} {}{version}", number + 1, step.action, step.name);
+    }
+    let _ = writeln!(text, "{} packages in the image", report.packages);
+    text
+}
+
+fn summary(report: &Report, options: &BuildOptions) -> String {
+    let mut text = String::new();
+    let Some(image) = &report.image else { return text };
+    let names = if image.tags.is_empty() { report.profile.clone() } else { image.tags.join(", ") };
+    let _ = writeln!(
+        text,
+        "{names} for {}: {} packages, {} entries",
+        report.arch, report.packages, image.entries
+    );
+    let compressed = image.compressed.map(|size| format!(", {} compressed", bytes(size))).unwrap_or_default();
+    let _ =
+        writeln!(text, "  size     {} of files, {} as tar{compressed}", bytes(image.size), bytes(image.tar));
+    if let Some(id) = &image.id {
+        let _ = writeln!(text, "  image    sha256:{id}");
+    }
+    if let Some(manifest) = &image.manifest {
+        let _ = writeln!(text, "  manifest sha256:{manifest}");
+    }
+    if let Some(base) = &report.base {
+        let _ = writeln!(text, "  base     {}, trusted by {}", base.file, base.trust);
+    } else {
+        let _ = writeln!(text, "  base     none: every package is signed");
+    }
+    let _ = writeln!(text, "  created  {}", image.created);
+    let _ = writeln!(text, "  time     {}.{:03} s", report.milliseconds / 1000, report.milliseconds % 1000);
+    text.push_str(&lists(report));
+    text.push_str(&how_to_load(image, options));
+    text
+}
+
+/// What is worth knowing, if there is any.
+fn lists(report: &Report) -> String {
+    let mut text = String::new();
+    let look = Look::of_terminal();
+    for (what, list) in [
+        ("package scripts that were not run", &report.scripts_not_run),
+        ("files changed before, which stay in place of a package's", &report.kept),
+        ("dependencies left unsatisfied by pruning", &report.unsatisfied),
+    ] {
+        if !list.is_empty() {
+            let _ = writeln!(text, "{}: {} {what}:\n  {}", look.note(), list.len(), list.join("\n  "));
+        }
+    }
+    text
+}
+
+fn how_to_load(image: &ReportedImage, options: &BuildOptions) -> String {
+    let mut text = String::new();
+    for output in &options.outputs {
+        let Destination::File(path) = &output.destination else { continue };
+        let path = path.display();
+        match (output.kind, image.tags.first(), &image.id) {
+            (OutputKind::Archive, Some(tag), _) => {
+                let _ = writeln!(
+                    text,
+                    "wrote {path}; load and run it:\n  docker load -i {path} && docker run --rm {tag}"
+                );
+            }
+            (OutputKind::Archive, None, Some(id)) => {
+                let _ = writeln!(
+                    text,
+                    "wrote {path}; load and run it:\n  docker load -i {path} && docker run --rm {id}"
+                );
+            }
+            (OutputKind::Archive, None, None) => {
+                let _ = writeln!(text, "wrote {path}");
+            }
+            (OutputKind::Tar, ..) => {
+                let _ = writeln!(text, "wrote {path}; import it:\n  docker import {path} NAME");
+            }
+        }
+    }
+    text
+}

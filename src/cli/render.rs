@@ -1,0 +1,157 @@
+//! How failures look: what happened, then what to do, then the exit code.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use crate::kind::{Explain, Kind};
+
+/// Whether colour may be used. It never carries meaning alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Plain,
+    Coloured,
+}
+
+impl Look {
+    /// Colour on a terminal, unless `NO_COLOR` is set.
+    pub(super) fn of_terminal() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if wanted && !dumb && std::io::stderr().is_terminal() { Self::Coloured } else { Self::Plain }
+    }
+
+    /// `word` in bold with a colour of the terminal's palette.
+    fn paint(self, word: &str, colour: u8) -> String {
+        match self {
+            Self::Plain => word.to_owned(),
+            Self::Coloured => format!("\x1b[1;{colour}m{word}\x1b[0m"),
+        }
+    }
+
+    pub(super) fn error(self) -> String {
+        self.paint("error", 31)
+    }
+
+    pub(super) fn warning(self) -> String {
+        self.paint("warning", 33)
+    }
+
+    pub(super) fn note(self) -> String {
+        self.paint("note", 36)
+    }
+
+    pub(super) fn hint(self) -> String {
+        self.paint("hint", 32)
+    }
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub(super) struct Failure {
+    message: String,
+    hint: Option<String>,
+    kind: Kind,
+}
+
+impl<E: Explain> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { message: error.to_string(), hint: error.hint(), kind: error.kind() }
+    }
+}
+
+impl Failure {
+    /// A mistake in what was typed.
+    pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()), kind: Kind::Usage }
+    }
+
+    /// Something that was checked is wrong; it has been reported already.
+    pub(super) fn checked(message: impl Into<String>, kind: Kind) -> Self {
+        Self { message: message.into(), hint: None, kind }
+    }
+
+    pub(super) fn exit_code(&self) -> u8 {
+        self.kind.exit_code()
+    }
+
+    pub(super) fn print(&self, look: Look) {
+        // Nobody is left to tell if standard error is gone.
+        let _ = std::io::stderr().lock().write_all(self.text(look).as_bytes());
+    }
+
+    fn text(&self, look: Look) -> String {
+        if self.kind == Kind::Interrupted {
+            return format!("{}: interrupted; nothing was written\n", look.error());
+        }
+        let mut text = format!("{}: {}\n", look.error(), indented(&self.message));
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("{}: {}\n", look.hint(), indented(hint)));
+        }
+        text
+    }
+}
+
+/// Lines after the first are indented, unless they are already.
+pub(super) fn indented(text: &str) -> String {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| {
+        let space = if line.starts_with(' ') { "" } else { "  " };
+        format!("{text}\n{space}{line}")
+    })
+}
+
+/// Bytes as people read them.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    let (mut whole, mut unit) = (count / 100, "kB");
+    for next in UNITS.iter().skip(1) {
+        if whole < 10_000 {
+            break;
+        }
+        whole /= 1000;
+        unit = next;
+    }
+    format!("{}.{} {unit}", whole / 10, whole % 10)
+}
+
+/// Writes data to standard output. A reader that has gone away is no failure.
+pub(super) fn data(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes words to standard error.
+pub(super) fn words(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A report as JSON, on one line's end.
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_rounded_down_to_one_digit() {
+        let of = |count, text: &str| assert_eq!(bytes(count), text);
+        of(0, "0 B");
+        of(999, "999 B");
+        of(1000, "1.0 kB");
+        of(58_123_456, "58.1 MB");
+        of(999_999, "999.9 kB");
+        of(1_000_000, "1.0 MB");
+        of(12_345_678_901, "12.3 GB");
+    }
+
+    #[test]
+    fn a_failure_says_what_happened_and_what_to_do() {
+        let failure = Failure::usage("no profile\nat all", "name one");
+        assert_eq!(failure.text(Look::Plain), "error: no profile\n  at all\nhint: name one\n");
+    }
+}
