@@ -483,6 +483,7 @@ fn a_document_is_found_by_its_url_and_a_damaged_one_is_not() {
 fn rootfs() -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Regular);
     header.set_size(4);
     header.set_mode(0o644);
     header.set_mtime(0);
