@@ -17,16 +17,16 @@ mod archive;
 mod attacks;
 /// A base that is believed for the signed packages it was made of.
 mod base_proof;
-/// Where bytes come from: indexes, packages, releases, and what is refused of them.
-mod fetch;
-/// Which module may import which.
-mod floors;
 // The example that builds the repository uses another part of it.
 #[allow(dead_code, reason = "shared with the example")]
 #[path = "../../demo/mod.rs"]
 mod demo;
 /// The repository of the `demo` profile against its sources and the real apk.
 mod demo_repository;
+/// Where bytes come from: indexes, packages, releases, and what is refused of them.
+mod fetch;
+/// Which module may import which.
+mod floors;
 /// Archives that other programs wrote.
 mod foreign_tars;
 /// The formats against the real apk and the real packages: what we write, and what we read.
