@@ -211,10 +211,21 @@ impl Explain for PlanError {
     }
 }
 
-/// Reads the indexes, settles the profile for `arch`, and plans.
+/// The base of a profile, from `store` or fetched into it; nothing if it has none.
+pub fn fetch_base(
+    store: &Store,
+    draft: &Draft,
+    arch: Arch,
+    reporter: &dyn Reporter,
+) -> Result<Option<fetch::Base>, PlanError> {
+    Ok(sources::base(store, draft.alpine(), arch, reporter)?)
+}
+
+/// Reads the indexes, settles the profile for `arch`, and plans over `base`, that of [`fetch_base`].
 pub fn prepare(
     store: &Store,
     draft: &Draft,
+    base: Option<fetch::Base>,
     arch: Arch,
     jobs: NonZeroUsize,
     reporter: &dyn Reporter,
@@ -224,7 +235,7 @@ pub fn prepare(
     let fetchable: Vec<fetch::Repository> =
         repositories.iter().map(|named| named.repository.clone()).collect();
     let indexes = fetch::indexes(&fetchable, jobs, reporter)?;
-    let mut provenance = sources::base(store, alpine, arch, reporter)?;
+    let mut provenance = base;
     let base = match &provenance {
         Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())?,
         None => Base { installation: Installation::default(), installed: None },

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, Temporary};
 use super::{Paths, StoreError};
-use crate::archive::table::{Place, Table};
+use crate::archive::table::{Place, Table, TableKind};
 use crate::content::{Content, OpenFile, ReadAt};
 use crate::digest::{Sha256, Sha512};
 use crate::root::{self, FileError};
@@ -88,6 +88,15 @@ impl Expanded {
     /// The bytes of the file at `place`, which must be of this table.
     pub fn content(&self, place: &Place) -> Content {
         Content::slice(Arc::clone(&self.tar), place.offset, place.length, place.sha256)
+    }
+
+    /// Whether every file in it still has the bytes that were recorded. Reads all of it.
+    pub fn is_intact(&self) -> bool {
+        let mut places = self.table.entries.iter().filter_map(|entry| match &entry.kind {
+            TableKind::File(place) => Some(place),
+            _ => None,
+        });
+        places.all(|place| self.content(place).copy_to(&mut io::sink()).is_ok())
     }
 
     /// The expanded form of `blob`, if it is there and whole.
