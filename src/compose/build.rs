@@ -219,7 +219,7 @@ impl Build<'_> {
 
     fn stage(&self, prepared: &Prepared, packages: &[StoredPackage], epoch: Epoch) -> Result<Staged, Error> {
         let profile = &prepared.profile;
-        let (groups, users) = plan::accounts(profile);
+        let (groups, users) = contents::accounts(profile);
         let additions = Additions {
             groups,
             users,
@@ -232,8 +232,7 @@ impl Build<'_> {
             pruned_paths: profile.prune.paths.iter().map(|stated| stated.value.clone()).collect(),
             pruned_packages: profile.prune.packages.iter().map(|stated| stated.value.to_string()).collect(),
             arch: prepared.plan.arch,
-            repositories: prepared.repository_lines.iter().map(|(_, line)| line.clone()).collect(),
-            tags: prepared.repository_lines.iter().filter_map(|(tag, _)| tag.clone()).collect(),
+            records: prepared.records.clone(),
         };
         let base = prepared.base.clone();
         Ok(stage::stage(&prepared.plan, base, packages, &additions, self.options.scripts, self.reporter)?)
