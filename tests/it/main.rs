@@ -45,3 +45,5 @@ mod solve_cases;
 mod solve_text;
 /// The store: what it keeps, what it refuses, and that damage never gets past it.
 mod store;
+/// Trees and installed databases against the real apk's.
+mod trees;
