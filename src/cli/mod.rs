@@ -16,19 +16,17 @@ mod render;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use args::{Arguments, Command};
 use render::Failure;
 
 /// Runs the command and returns its exit code.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let look = render::Look::of_terminal();
+    let arguments = Arguments::of_process();
+    let progress = arguments.progress();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.print(look);
+            failure.print(render::Look::of_terminal(), progress);
             ExitCode::from(failure.exit_code())
         }
     }

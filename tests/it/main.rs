@@ -13,10 +13,10 @@ mod support;
 
 /// Layers and archives as other programs read them.
 mod archive;
-/// Where bytes come from: indexes, packages, releases, and what is refused of them.
-mod fetch;
 /// Every parser under attack.
 mod attacks;
+/// Where bytes come from: indexes, packages, releases, and what is refused of them.
+mod fetch;
 /// Which module may import which.
 mod floors;
 // The example that builds the repository uses another part of it.
@@ -33,13 +33,13 @@ mod formats;
 mod harness;
 /// Packages, indexes and keys made by the tests themselves.
 mod made;
-/// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
-mod oracles;
-/// The store: what it keeps, what it refuses, and that damage never gets past it.
-mod store;
 /// The solver against the recorded answers of the real apk.
 mod oracle;
+/// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
+mod oracles;
 /// The solver's case files.
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.
 mod solve_text;
+/// The store: what it keeps, what it refuses, and that damage never gets past it.
+mod store;
