@@ -464,3 +464,6 @@ fn hash_from(file: &dyn ReadAt, offset: u64) -> io::Result<Sha256> {
     }
     Ok(hasher.finish())
 }
+
+#[cfg(test)]
+mod tests;

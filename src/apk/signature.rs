@@ -140,3 +140,6 @@ fn read(tar: &[u8]) -> Result<Vec<Signature>, SignatureMemberError> {
     }
     Ok(signatures)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 //! to; [`author`] makes packages and indexes. What can go wrong is an [`Error`].
 
 pub mod author;
+mod base_proof;
 mod build;
 pub mod contents;
 pub mod emit;

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 
+use super::base_proof;
 use super::contents;
 use super::sources::{self, NamedRepository, SourcesError};
 use crate::apk::dependency::{Dependency, Tag};
@@ -18,7 +19,7 @@ use crate::apk::installed::{InstalledPackage, InstalledText};
 use crate::apk::package::Expected;
 use crate::apk::version::Version;
 use crate::arch::Arch;
-use crate::fetch::{self, FetchError, PackageRequest};
+use crate::fetch::{self, FetchError, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 use crate::profile::release::Branch;
@@ -223,11 +224,17 @@ pub fn prepare(
     let fetchable: Vec<fetch::Repository> =
         repositories.iter().map(|named| named.repository.clone()).collect();
     let indexes = fetch::indexes(&fetchable, jobs, reporter)?;
-    let provenance = sources::base(store, alpine, arch, reporter)?;
+    let mut provenance = sources::base(store, alpine, arch, reporter)?;
     let base = match &provenance {
         Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())?,
         None => Base { installation: Installation::default(), installed: None },
     };
+    if let Some(provenance) = &mut provenance
+        && provenance.trust > TrustRung::Packages
+        && base_proof::is_proved(store, &base.installation, &repositories, &indexes)
+    {
+        provenance.trust = TrustRung::Packages;
+    }
     let solver =
         Solver { repositories: &repositories, indexes: &indexes, installed: base.installed.as_ref(), arch };
     let profile = draft.resolve(arch, &solver.variables(draft)?)?;

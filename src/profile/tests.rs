@@ -199,9 +199,9 @@ fn every_key_of_files_and_accounts_is_read() {
     let stated = (run.path.to_string(), run.mode.bits(), run.owner.to_string());
     assert_eq!(stated, ("/run/php".to_owned(), 0o1777, "www-data:www-data".to_owned()));
     let user = &profile.users[0];
-    assert_eq!((user.name.as_str(), user.uid.get(), user.gecos.as_str()), ("www-data", 82, "www-data"));
+    assert_eq!((user.name.as_str(), user.uid.get(), user.gecos.as_str()), ("www-data", 82, "Linux User,,,"));
     assert_eq!((user.home.to_string(), user.shell.to_string()), ("/var/www".into(), "/sbin/nologin".into()));
-    assert_eq!(user.group, "www-data".parse::<Account>().unwrap());
+    assert_eq!(user.group, Some("www-data".parse::<Account>().unwrap()));
     let group = &profile.groups[0];
     assert_eq!(
         (group.name.as_str(), group.gid, group.members[0].as_str()),
@@ -386,7 +386,7 @@ fn an_unknown_profile_is_told_what_there_is() {
     there is no profile `bsae`
     did you mean `base`?
     looked for /nowhere/bsae.toml and /nowhere/profiles/bsae.toml
-    the built-in profiles are `base`
+    the built-in profiles are `base` and `demo`
     ");
 }
 

@@ -98,7 +98,9 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 fn changed(bytes: &[u8], changes: &[Change]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    changes.iter().for_each(|change| change.apply(&mut bytes));
+    for change in changes {
+        change.apply(&mut bytes);
+    }
     bytes
 }
 

@@ -15,6 +15,8 @@ mod support;
 mod archive;
 /// Every parser under attack.
 mod attacks;
+/// A base that is believed for the signed packages it was made of.
+mod base_proof;
 /// Where bytes come from: indexes, packages, releases, and what is refused of them.
 mod fetch;
 /// Which module may import which.
