@@ -16,20 +16,18 @@ mod render;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use args::{Arguments, Command};
 use render::Failure;
 
 /// Runs the command and returns its exit code.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::of_process();
     allow_many_open_files();
-    let look = render::Look::of_terminal();
+    let progress = arguments.progress();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.print(look);
+            failure.print(render::Look::of_terminal(), progress);
             ExitCode::from(failure.exit_code())
         }
     }

@@ -1,5 +1,6 @@
 //! Building: the whole way from a profile to written images, step after step.
 
+use std::cmp::Ordering;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,10 +11,11 @@ use super::contents;
 use super::emit::{self, Emitted};
 use super::error::Error;
 use super::output::{self, Destination, Output};
-use super::plan::{self, Prepared, Step};
+use super::plan::{self, PlannedPackage, Prepared, Step};
 use super::prove::{self, ProvenTree, Setting, Start, Surroundings};
 use super::squash;
 use super::stage::{self, Additions, RootPassword, ScriptPolicy, Staged};
+use crate::apk::version;
 use crate::arch::Arch;
 use crate::digest::Sha256;
 use crate::fetch;
@@ -25,6 +27,7 @@ use crate::report::Reporter;
 use crate::store::{Expanded, Store, StoredPackage};
 use crate::tree::Tree;
 use crate::tree::accounts::Accounts;
+use crate::tree::place::Installation;
 
 /// The search path of an image that sets none, as engines have it.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -61,6 +64,8 @@ pub struct Report {
     pub arch: String,
     /// How many packages the image has.
     pub packages: usize,
+    /// The sum of the lengths, in bytes, of the packages to be placed: what is fetched into an empty store.
+    pub download: u64,
     /// What was done with packages, in order.
     pub steps: Vec<ReportedStep>,
     /// The base, if there is one.
@@ -80,12 +85,14 @@ pub struct Report {
 /// A step, for people.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReportedStep {
-    /// `install`, `upgrade`..., as the plan's steps are called.
+    /// `install`, `upgrade`, `downgrade`, `replace`, `repin` or `purge`.
     pub action: &'static str,
     /// The package's name.
     pub name: String,
     /// Its version, where there is one to tell.
     pub version: Option<String>,
+    /// The version that the base has of it, if it has one.
+    pub installed: Option<String>,
 }
 
 /// The base, for people.
@@ -116,6 +123,10 @@ pub struct ReportedImage {
     pub entries: usize,
     /// Its names.
     pub tags: Vec<String>,
+    /// What it starts: its entrypoint and command.
+    pub command: Vec<String>,
+    /// Its platform as engines name it: `linux/amd64`.
+    pub platform: String,
     /// Where it was written.
     pub outputs: Vec<String>,
     /// The time that stands for "now" in it.
@@ -275,6 +286,8 @@ impl Build<'_> {
             size: layer.content_size(),
             entries: layer.entry_count(),
             tags: references.iter().map(ImageReference::familiar).collect(),
+            command: profile.image.entrypoint.iter().chain(&profile.image.command).cloned().collect(),
+            platform: prepared.plan.arch.platform().to_string(),
             outputs: outputs.iter().map(|output| output.destination.to_string()).collect(),
             created: epoch.to_string(),
         })
@@ -308,7 +321,8 @@ fn report(prepared: &Prepared, notes: Option<Notes>, image: Option<ReportedImage
         profile: prepared.profile.name.clone(),
         arch: prepared.plan.arch.to_string(),
         packages: prepared.plan.package_count,
-        steps: prepared.plan.steps.iter().map(reported_step).collect(),
+        download: prepared.plan.packages().map(|planned| planned.expected.size).sum(),
+        steps: prepared.plan.steps.iter().map(|step| reported_step(step, &prepared.base)).collect(),
         base: prepared.provenance.as_ref().map(|base| ReportedBase {
             file: base.file.clone(),
             sha256: base.rootfs.blob(),
@@ -322,14 +336,23 @@ fn report(prepared: &Prepared, notes: Option<Notes>, image: Option<ReportedImage
     }
 }
 
-fn reported_step(step: &Step) -> ReportedStep {
+fn reported_step(step: &Step, base: &Installation) -> ReportedStep {
+    let installed = base.database.package(step.name()).map(|package| package.version().to_owned());
     let (action, version) = match step {
-        Step::Place(planned) => ("install", Some(planned.entry.version().to_owned())),
-        Step::Record(entry) => ("install", Some(entry.version().to_owned())),
+        Step::Place(PlannedPackage { entry, .. }) | Step::Record(entry) => {
+            let order = installed.as_deref().map(|installed| version::compare(entry.version(), installed));
+            let action = match order {
+                None => "install",
+                Some(Ordering::Greater) => "upgrade",
+                Some(Ordering::Less) => "downgrade",
+                Some(Ordering::Equal) => "replace",
+            };
+            (action, Some(entry.version().to_owned()))
+        }
         Step::Repin { .. } => ("repin", None),
         Step::Purge { .. } => ("purge", None),
     };
-    ReportedStep { action, name: step.name().to_owned(), version }
+    ReportedStep { action, name: step.name().to_owned(), version, installed }
 }
 
 /// Beside the first file that is written; for pipes, where temporary files go.
