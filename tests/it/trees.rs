@@ -19,7 +19,7 @@ use crate::support::exceptions::{
 };
 use crate::support::listing::{Exception, Kind, Listing, diff};
 use crate::support::reference::{self, Reference, ReferenceTree};
-use crate::support::{files, installed, need};
+use crate::support::{installed, need};
 
 /// No difference.
 const NONE: [String; 0] = [];
@@ -389,4 +389,62 @@ fn links_of_busybox_among_other_packages_equal_the_real_apks() {
         &["busybox-suid", "busybox-openrc", "openssl", "wget", "doas", "mdev-conf", "e2fsprogs"],
     );
     links_equal(&alpine, &["busybox"]);
+}
+
+#[test]
+fn scripts_that_are_not_run_are_those_that_the_real_apk_runs() {
+    let Some(alpine) = need::apk("scripts_that_are_not_run_are_those_that_the_real_apk_runs") else { return };
+    let packages = ["alpine-base", "chrony", "dhcpcd", "openssh", "tiny-cloud-alpine"];
+
+    let (reference, ours) = links_equal(&alpine, &packages);
+
+    let run = reference.apk_output.lines().filter_map(|line| line.strip_prefix("Executing "));
+    let run: Vec<&str> = run.filter(|script| !script.starts_with("busybox-")).collect();
+    assert_eq!(run.len(), 7, "{run:?}");
+    let words = ours.outcome.stderr_text();
+    let list = words.lines().skip_while(|line| !line.contains("scripts that were not run")).skip(1);
+    let list: Vec<&str> = list.map_while(|line| line.strip_prefix("  ")).collect();
+    assert_eq!(list, run, "{words}");
+}
+
+#[test]
+fn other_versions_in_place_of_the_bases_equal_the_real_apks() {
+    let Some(alpine) = need::apk("other_versions_in_place_of_the_bases_equal_the_real_apks") else { return };
+    let packages = [
+        "apk-tools=2.14.0-r5",
+        "busybox=1.36.1-r15",
+        "busybox-binsh=1.36.1-r15",
+        "libcrypto3=3.1.4-r5",
+        "libssl3=3.1.4-r5",
+        "ssl_client=1.36.1-r15",
+        "openssh",
+    ];
+    let reference = reference::minirootfs(&alpine).repository("iso-3.19.1").no_scripts().add(&packages);
+    assert!(reference.apk_output.contains("Downgrading busybox (1.36.1-r19 -> 1.36.1-r15)"));
+
+    let more = format!("repositories = [{:?}]", alpine.repository("iso-3.19.1"));
+    let ours = Ours::minirootfs(&alpine, &more, packages).tree();
+
+    assert_equal(&reference, &ours, &OVER_A_BASE, &[&alpine.repository("iso-3.19.1/x86_64")]);
+}
+
+#[test]
+fn the_apk_in_the_image_finds_everything_in_order() {
+    let Some(alpine) = need::apk("the_apk_in_the_image_finds_everything_in_order") else { return };
+    let ours = Ours::minirootfs(&alpine, "", ["git"]).with_scripts();
+    let tree = ours.tree();
+
+    let apk = reference::inside_tar(&alpine, &ours.dir.join("tree.tar")).repository("v3.19/main");
+
+    assert_eq!(apk.words("audit", &["--system"]), "");
+    assert_eq!(apk.words("audit", &["--full", "--packages"]), "");
+    let expected: BTreeSet<String> = installed::parse(tree.listing.text(installed::PATH))
+        .iter()
+        .map(|(name, package)| format!("{name}-{}", package.fields[&'V']))
+        .collect();
+    assert_eq!(apk.words("info", &["-v"]).lines().map(str::to_owned).collect::<BTreeSet<_>>(), expected);
+    let steps = ["Installing oniguruma (6.9.9-r0)", "Installing jq (1.7.1-r0)"].map(str::to_owned);
+    assert_eq!(apk.simulate(&["jq"]), Ok(steps.to_vec()));
+    let after = apk.no_scripts().add(&["jq"]);
+    assert_eq!(after.listing.entry("usr/bin/jq").kind, Kind::File);
 }

@@ -35,6 +35,8 @@ enum Base {
     Scratch,
     /// The root filesystem in a tar.
     Tar(PathBuf),
+    /// The root filesystem in a tar, and it is its own apk that is run.
+    Itself(PathBuf),
 }
 
 /// Whether package scripts are run.
@@ -99,6 +101,11 @@ pub(crate) fn scratch(alpine: &Alpine, arch: &str) -> Reference {
 /// apk over the root filesystem in the tar at `path`, for `arch`.
 pub(crate) fn over_tar(alpine: &Alpine, path: &Path, arch: &str) -> Reference {
     Reference::over(alpine, Base::Tar(path.to_owned()), arch)
+}
+
+/// The apk in the root filesystem in the tar at `path`, over that root filesystem.
+pub(crate) fn inside_tar(alpine: &Alpine, path: &Path) -> Reference {
+    Reference::over(alpine, Base::Itself(path.to_owned()), "x86_64")
 }
 
 /// Whether `apk verify` accepts the package at `path` given the public key at `key` (in the file name it is
@@ -220,7 +227,7 @@ impl Reference {
 
     fn arguments(&self, applet: &str, more: &[&str], names: &[&str]) -> Vec<String> {
         let mut arguments: Vec<String> = match self.base {
-            Base::Minirootfs => vec![],
+            Base::Minirootfs | Base::Itself(_) => vec![],
             Base::Scratch => {
                 ["--root", "/target", "--initdb", "--arch", &self.arch].map(str::to_owned).to_vec()
             }
@@ -248,9 +255,12 @@ impl Reference {
         let repositories = self.repositories.iter().map(|(_, path)| path.as_path());
         let keys = self.keys.iter().map(PathBuf::as_path);
         let read: Vec<&Path> = repositories.chain(keys).chain([self.alpine.root()]).collect();
-        command.arg(place_apart_from(&read)).arg(self.alpine.minirootfs("x86_64"));
+        command.arg(place_apart_from(&read)).arg(match &self.base {
+            Base::Itself(path) => path.clone(),
+            Base::Minirootfs | Base::Scratch | Base::Tar(_) => self.alpine.minirootfs("x86_64"),
+        });
         command.arg(match &self.base {
-            Base::Minirootfs => "host",
+            Base::Minirootfs | Base::Itself(_) => "host",
             Base::Scratch | Base::Tar(_) => &self.arch,
         });
         command.arg(match self.scripts {
