@@ -17,6 +17,8 @@ mod archive;
 mod attacks;
 /// A base that is believed for the signed packages it was made of.
 mod base_proof;
+/// Images in Docker, podman and skopeo.
+mod engines;
 /// Where bytes come from: indexes, packages, releases, and what is refused of them.
 mod fetch;
 /// Which module may import which.
