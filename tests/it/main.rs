@@ -41,6 +41,8 @@ mod made;
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
+/// The same bytes whatever the surroundings.
+mod reproducible;
 /// The solver's case files.
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.
