@@ -17,6 +17,8 @@ mod archive;
 mod attacks;
 /// A base that is believed for the signed packages it was made of.
 mod base_proof;
+/// The main job on the embedded default: no network, no root.
+mod demo_image;
 /// Images in Docker, podman and skopeo.
 mod engines;
 /// Where bytes come from: indexes, packages, releases, and what is refused of them.
