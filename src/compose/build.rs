@@ -368,7 +368,7 @@ fn check_size(profile: &Profile, layer: &Layer<'_>) -> Result<(), Error> {
     match &profile.limits.size {
         Some(limit) if layer.tar_size() > limit.value.0 => Err(Error::TooLarge {
             size: layer.tar_size(),
-            limit: limit.value.0,
+            limit: limit.value,
             origin: limit.origin.to_string(),
         }),
         _ => Ok(()),

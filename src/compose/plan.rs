@@ -170,12 +170,16 @@ pub enum PlanError {
     #[error("the solver chose a package that no index has: this is a mistake of apkcompose")]
     Lost,
     /// More packages than the profile allows.
-    #[error("the image would have {count} packages, the profile allows {limit}")]
+    #[error(
+        "the image would have {count} packages, more than the {limit} that the profile allows ({origin})"
+    )]
     TooManyPackages {
         /// How many there would be.
         count: usize,
         /// How many there may be.
         limit: u32,
+        /// Where the profile says so.
+        origin: String,
     },
 }
 
@@ -200,7 +204,10 @@ impl Explain for PlanError {
             Self::Fetch(error) => error.hint(),
             Self::Refusal(error) => error.hint(),
             Self::Variable { name, .. } => Some(format!("set it yourself: --set {name}=VALUE")),
-            Self::Base(_) | Self::Lost | Self::TooManyPackages { .. } => None,
+            Self::TooManyPackages { .. } => {
+                Some("take packages out, or raise `packages` under [limits]".to_owned())
+            }
+            Self::Base(_) | Self::Lost => None,
         }
     }
 }
@@ -353,7 +360,11 @@ impl Solver<'_> {
         if let Some(limit) = &profile.limits.packages
             && package_count > limit.value as usize
         {
-            return Err(PlanError::TooManyPackages { count: package_count, limit: limit.value });
+            return Err(PlanError::TooManyPackages {
+                count: package_count,
+                limit: limit.value,
+                origin: limit.origin.to_string(),
+            });
         }
         let chosen = solution
             .packages

@@ -21,8 +21,12 @@ mod base_proof;
 #[allow(dead_code, reason = "shared with the example")]
 #[path = "../../demo/mod.rs"]
 mod demo;
+/// The main job on the embedded default: no network, no root.
+mod demo_image;
 /// The repository of the `demo` profile against its sources and the real apk.
 mod demo_repository;
+/// Images in Docker, podman and skopeo.
+mod engines;
 /// Where bytes come from: indexes, packages, releases, and what is refused of them.
 mod fetch;
 /// Which module may import which.
@@ -39,6 +43,8 @@ mod made;
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
+/// The same bytes whatever the surroundings.
+mod reproducible;
 /// The solver's case files.
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.
