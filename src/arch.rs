@@ -39,6 +39,14 @@ pub struct Platform {
     pub variant: Option<&'static str>,
 }
 
+/// As engines take it: `linux/arm64/v8`.
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "linux/{}", self.architecture)?;
+        self.variant.map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
+}
+
 /// A name that is no architecture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an architecture (known: {known})", known = Arch::ALL.map(Arch::as_str).join(", "))]

@@ -24,7 +24,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Indexes => "indexes",
-            Self::Fetch => "packages",
+            Self::Fetch => "fetch",
             Self::Stage => "stage",
             Self::Squash => "squash",
             Self::Emit => "emit",

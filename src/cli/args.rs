@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::FalseyValueParser;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::apk::package::ScriptKind;
@@ -16,15 +17,35 @@ const EXAMPLES: &str = "\
 Examples:
   apkcompose --profile demo
       the built-in demo, without a network, as ./demo.tar; then: docker load -i demo.tar
-  apkcompose --profile ./php-fpm.toml --mirror /srv/alpine -t example/php-fpm:8.3
-      an image of your own profile from a local mirror
-  apkcompose build --profile web -o type=tar,dest=- | docker import - web
-      the root filesystem alone, through a pipe
   apkcompose profiles show base
       a built-in profile as an example to begin with
+  apkcompose --profile ./php-fpm.toml --mirror /srv/alpine -t example/php-fpm:8.3
+      an image of your own profile from a local mirror
+  apkcompose --profile web -o type=tar,dest=- | docker import - web
+      the root filesystem alone, through a pipe
+
+Variables of the environment that take several values have one a line; APKCOMPOSE_TAG also takes commas.
 
 Exit codes: 0 done; 1 internal; 2 usage; 3 profile or input; 4 network or file missing; 5 integrity;
 6 unsolvable; 7 a script failed; 8 a limit was passed; 130 interrupted.";
+
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  apkcompose build --profile web --set php=83 -t example/web:1 -t example/web:latest
+      one image with two names, as ./web.tar
+  apkcompose build --profile web --dry-run
+      the packages that would be installed, in order; nothing is written
+  apkcompose build --profile web -o web.tar -o type=tar,dest=web-rootfs.tar
+      an archive for docker load, and the root filesystem alone
+  apkcompose build --profile web -q --format json >web.json
+      what was built, for programs: digests, sizes, packages";
+
+/// What separates several values in one variable of the environment.
+const LINE: char = '\n';
+/// The heading above options that say where packages come from.
+const SOURCES: &str = "Packages";
+/// The heading above options that say what is printed.
+const REPORTING: &str = "Reporting";
 
 /// Composes minimal Alpine Linux images without Docker, without root and without apk.
 #[derive(Debug, Parser)]
@@ -36,11 +57,55 @@ pub(super) struct Arguments {
     pub(super) build: Build,
 }
 
+impl Arguments {
+    /// What was typed, and what the environment says. Ends the program where that is wrong.
+    pub(super) fn of_process() -> Self {
+        let matches = Self::settled_command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The command with what holds for every option: an empty variable of the environment is none, as
+    /// continuous integration leaves them, and help does not show what the variables hold.
+    fn settled_command() -> clap::Command {
+        fn settled(command: clap::Command) -> clap::Command {
+            command.mut_args(settled_option).mut_subcommands(settled)
+        }
+        fn settled_option(option: clap::Arg) -> clap::Arg {
+            let value = option.get_env().and_then(std::env::var_os);
+            let option = option.hide_env_values(true);
+            if value.is_some_and(|value| value.is_empty()) { option.env(None) } else { option }
+        }
+        settled(Self::command())
+    }
+
+    /// How the command shows progress, and so how it shows a failure.
+    pub(super) fn progress(&self) -> Progress {
+        match &self.command {
+            None => self.build.shared.words.progress,
+            Some(Command::Build(build)) => build.shared.words.progress,
+            Some(Command::Profiles { command: Profiles::Check { shared, .. } }) => shared.words.progress,
+            Some(
+                Command::Profiles { command: Profiles::List { .. } | Profiles::Show { .. } }
+                | Command::Package(_)
+                | Command::Index(_)
+                | Command::Cache { .. }
+                | Command::Completions { .. },
+            ) => Progress::None,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Build an image (also without the word `build`)
+    #[command(after_help = BUILD_EXAMPLES)]
     Build(Box<Build>),
     /// List, show and check profiles
+    #[command(after_help = "\
+Examples:
+  apkcompose profiles list
+  apkcompose profiles show base >web.toml
+  apkcompose profiles check web.toml --mirror /srv/alpine")]
     Profiles {
         #[command(subcommand)]
         command: Profiles,
@@ -50,11 +115,20 @@ pub(super) enum Command {
     /// Make the index of a repository
     Index(Index),
     /// Look at the cache, or give room back
+    #[command(after_help = "\
+Examples:
+  apkcompose cache info
+  apkcompose cache prune --days 30")]
     Cache {
         #[command(subcommand)]
         command: Cache,
     },
     /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  apkcompose completions bash >~/.local/share/bash-completion/completions/apkcompose
+  apkcompose completions zsh >~/.zfunc/_apkcompose
+  apkcompose completions fish >~/.config/fish/completions/apkcompose.fish")]
     Completions {
         /// The shell
         shell: Shell,
@@ -62,28 +136,31 @@ pub(super) enum Command {
 }
 
 /// What the commands that work with a profile share.
+///
+/// Values from the environment are separated by line feeds: directories have spaces in them, and values of
+/// variables commas.
 #[derive(Debug, Args)]
 pub(super) struct ProfileArgs {
     /// Set a variable of the profile (repeatable)
-    #[arg(long, value_name = "NAME=VALUE", env = "APKCOMPOSE_SET", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME=VALUE", env = "APKCOMPOSE_SET", value_delimiter = LINE)]
     pub(super) set: Vec<Setting>,
     /// For this architecture, in apk's name or OCI's
     #[arg(long, env = "APKCOMPOSE_ARCH")]
     pub(super) arch: Option<Arch>,
     /// Use this mirror in place of the profile's (repeatable: tried in order); a directory or a file: URL
-    #[arg(long, value_name = "DIR|URL", env = "APKCOMPOSE_MIRROR", value_delimiter = ' ')]
+    #[arg(long, value_name = "DIR|URL", env = "APKCOMPOSE_MIRROR", value_delimiter = LINE, help_heading = SOURCES)]
     pub(super) mirror: Vec<String>,
     /// Add a repository, as in a profile: `community`, `./local`, "@edge edge/community" (repeatable)
-    #[arg(long, value_name = "[@TAG ]WHERE", env = "APKCOMPOSE_REPOSITORY")]
+    #[arg(long, value_name = "[@TAG ]WHERE", env = "APKCOMPOSE_REPOSITORY", value_delimiter = LINE, help_heading = SOURCES)]
     pub(super) repository: Vec<String>,
     /// Accept this public key for repositories given by path or URL (repeatable)
-    #[arg(long, value_name = "FILE", env = "APKCOMPOSE_KEY", value_delimiter = ' ')]
+    #[arg(long, value_name = "FILE", env = "APKCOMPOSE_KEY", value_delimiter = LINE, help_heading = SOURCES)]
     pub(super) key: Vec<String>,
-    /// Keep fetched packages here [default: $XDG_CACHE_HOME/apkcompose or ~/.cache/apkcompose]
-    #[arg(long, value_name = "DIR", env = "APKCOMPOSE_CACHE_DIR")]
+    /// Keep fetched packages here [default: `$XDG_CACHE_HOME/apkcompose` or ~/.cache/apkcompose]
+    #[arg(long, value_name = "DIR", env = "APKCOMPOSE_CACHE_DIR", help_heading = SOURCES)]
     pub(super) cache_dir: Option<PathBuf>,
     /// Use this many threads [default: one for each processor]
-    #[arg(short, long, value_name = "N", env = "APKCOMPOSE_JOBS")]
+    #[arg(short, long, value_name = "N", env = "APKCOMPOSE_JOBS", value_parser = jobs)]
     pub(super) jobs: Option<NonZeroUsize>,
     #[command(flatten)]
     pub(super) words: Words,
@@ -93,13 +170,13 @@ pub(super) struct ProfileArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Words {
     /// How to show progress
-    #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_PROGRESS")]
+    #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_PROGRESS", help_heading = REPORTING)]
     pub(super) progress: Progress,
     /// Say nothing but errors
-    #[arg(short, long, env = "APKCOMPOSE_QUIET", conflicts_with = "verbose")]
+    #[arg(short, long, env = "APKCOMPOSE_QUIET", value_parser = FalseyValueParser::new(), help_heading = REPORTING)]
     pub(super) quiet: bool,
     /// Say more: each step with its packages
-    #[arg(short, long, env = "APKCOMPOSE_VERBOSE")]
+    #[arg(short, long, env = "APKCOMPOSE_VERBOSE", value_parser = FalseyValueParser::new(), conflicts_with = "quiet", help_heading = REPORTING)]
     pub(super) verbose: bool,
 }
 
@@ -132,30 +209,30 @@ pub(super) struct Build {
     /// The profile: a path ending in .toml; or NAME for ./NAME.toml, ./profiles/NAME.toml or a built-in one
     #[arg(short, long, value_name = "NAME|FILE", env = "APKCOMPOSE_PROFILE")]
     pub(super) profile: Option<String>,
-    #[command(flatten)]
-    pub(super) shared: ProfileArgs,
     /// Where to write what (repeatable): `x.tar`, or `type=archive|tar,dest=FILE`; `dest=-` is standard
     /// output [default: ./NAME.tar]
-    #[arg(short, long, value_name = "OUTPUT", env = "APKCOMPOSE_OUTPUT")]
+    #[arg(short, long, value_name = "OUTPUT", env = "APKCOMPOSE_OUTPUT", value_delimiter = LINE)]
     pub(super) output: Vec<Output>,
     /// Name the image (repeatable), in place of the profile's tags
     #[arg(short, long, value_name = "NAME:TAG", env = "APKCOMPOSE_TAG", value_delimiter = ',')]
     pub(super) tag: Vec<String>,
+    /// Only say what would be done
+    #[arg(long, env = "APKCOMPOSE_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(super) dry_run: bool,
     /// What becomes of package scripts
     #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_SCRIPTS")]
     pub(super) scripts: Scripts,
-    /// The time that stands for "now" in the image, in seconds since 1970 [default: when the newest package
-    /// was built]
+    /// The time that stands for "now" in the image, in seconds since 1970 [default: `SOURCE_DATE_EPOCH`,
+    /// else when the newest package was built]
     #[arg(long, value_name = "SECONDS", env = "APKCOMPOSE_EPOCH")]
     pub(super) epoch: Option<i64>,
     /// Let sources of the profile lie below this directory too
     #[arg(long, value_name = "DIR", env = "APKCOMPOSE_CONTEXT")]
     pub(super) context: Option<PathBuf>,
-    /// Only say what would be done
-    #[arg(long, env = "APKCOMPOSE_DRY_RUN")]
-    pub(super) dry_run: bool,
-    /// How to print the summary
-    #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_FORMAT")]
+    #[command(flatten)]
+    pub(super) shared: ProfileArgs,
+    /// How to print the summary: as text to standard error, or as JSON to standard output
+    #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_FORMAT", help_heading = REPORTING)]
     pub(super) format: Format,
 }
 
@@ -172,14 +249,25 @@ pub(super) enum Scripts {
 #[derive(Debug, Subcommand)]
 pub(super) enum Profiles {
     /// List the built-in profiles
+    #[command(after_help = "\
+Examples:
+  apkcompose profiles list
+  apkcompose profiles list --format json")]
     List {
         /// How to print
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
     /// Show a profile: its text, or with --resolved everything it extends, each value with its origin
+    #[command(after_help = "\
+Examples:
+  apkcompose profiles show base
+      the text, with its comments: copy it to begin one of your own
+  apkcompose profiles show ./web.toml --resolved --set php=83
+      what it comes to with everything it extends, and which file and line says so")]
     Show {
-        /// The profile
+        /// The profile: a path ending in .toml, or a name as for --profile
+        #[arg(value_name = "NAME|FILE")]
         name: String,
         /// Merge what it extends, and say where each value is from
         #[arg(long)]
@@ -192,8 +280,15 @@ pub(super) enum Profiles {
         set: Vec<Setting>,
     },
     /// Check profiles: their text, and that their packages resolve
+    #[command(after_help = "\
+Examples:
+  apkcompose profiles check --text-only profiles/*.toml
+      no repository is looked at
+  apkcompose profiles check ./web.toml --mirror /srv/alpine --arch aarch64
+      nothing is fetched but indexes and the base")]
     Check {
         /// The profiles; without any, the built-in ones
+        #[arg(value_name = "NAME|FILE")]
         names: Vec<String>,
         /// Do not look at repositories: check the texts alone
         #[arg(long)]
@@ -287,6 +382,10 @@ pub(super) struct Index {
 #[derive(Debug, Subcommand)]
 pub(super) enum Cache {
     /// Say where the cache is and how much it holds
+    #[command(after_help = "\
+Examples:
+  apkcompose cache info
+  apkcompose cache info --cache-dir /var/cache/apkcompose --format json")]
     Info {
         #[command(flatten)]
         place: CachePlace,
@@ -294,11 +393,19 @@ pub(super) enum Cache {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Remove what was not used for some time; without options, what can be made again
+    /// Give room back: inflated copies, which are made again when needed; with options, originals too
+    #[command(after_help = "\
+Examples:
+  apkcompose cache prune
+      the inflated copies alone: nothing will have to be fetched again
+  apkcompose cache prune --days 30
+      everything that was not used for 30 days
+  apkcompose cache prune --all
+      everything")]
     Prune {
         #[command(flatten)]
         place: CachePlace,
-        /// Remove what was not used for this many days
+        /// Remove everything that was not used for this many days
         #[arg(long, value_name = "N", conflicts_with = "all")]
         days: Option<u32>,
         /// Remove everything
@@ -317,6 +424,10 @@ pub(super) struct CachePlace {
     pub(super) cache_dir: Option<PathBuf>,
 }
 
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write how many threads: 1 or more".to_owned())
+}
+
 fn script(text: &str) -> Result<(ScriptKind, PathBuf), String> {
     let (kind, path) = text.split_once('=').ok_or("write KIND=FILE, as post-install=setup.sh")?;
     let kinds = || ScriptKind::ALL.map(ScriptKind::as_str).join(", ");
@@ -328,10 +439,9 @@ fn script(text: &str) -> Result<(ScriptKind, PathBuf), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_arguments_are_consistent() {
-        Arguments::command().debug_assert();
+        Arguments::settled_command().debug_assert();
     }
 }

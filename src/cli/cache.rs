@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::{Cache, CachePlace, Format};
-use super::render::{self, Failure, bytes};
+use super::render::{self, Failure, bytes, counted};
 use crate::store::{Prune, Store, Usage};
 
 /// A day, in seconds.
@@ -47,11 +47,11 @@ fn print(store: &Store, usage: &Usage, verb: &str, format: Format) {
             "expanded": { "files": usage.expanded.files, "bytes": usage.expanded.bytes },
         }))),
         Format::Text => render::data(&format!(
-            "{directory}\n{verb} {} in {} originals and {} in {} expanded files\n",
+            "{directory}\n{verb} {} in {}, and {} in {}\n",
             bytes(usage.blobs.bytes),
-            usage.blobs.files,
+            counted(usage.blobs.files, "original", "originals"),
             bytes(usage.expanded.bytes),
-            usage.expanded.files,
+            counted(usage.expanded.files, "inflated file", "inflated files"),
         )),
     }
 }

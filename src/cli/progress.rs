@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::args::{Progress, Words};
 use super::interrupt::Interrupt;
-use super::render::{self, Look, indented};
+use super::render::{self, Look, counted, indented};
 use crate::report::{Reporter, Step};
 
 /// A bar that would be gone sooner than this is not drawn.
@@ -63,27 +63,39 @@ fn is_counted_in_bytes(step: Step) -> bool {
     }
 }
 
+/// What was done when `step` is over.
+fn done(step: Step, total: u64) -> String {
+    match step {
+        Step::Indexes => format!("{total} verified"),
+        Step::Fetch => format!("{} verified", render::bytes(total)),
+        Step::Stage => counted(total, "package", "packages"),
+        Step::Squash => format!("a layer of {}", render::bytes(total)),
+        Step::Emit => format!("{} written", render::bytes(total)),
+    }
+}
+
 /// A bar a step.
 struct Bars {
     voice: Voice,
     all: MultiProgress,
-    bars: Mutex<HashMap<Step, (ProgressBar, Instant)>>,
+    shown: Mutex<HashMap<Step, (ProgressBar, Instant)>>,
 }
 
 impl Bars {
     fn new(voice: Voice) -> Self {
-        Self { voice, all: MultiProgress::new(), bars: Mutex::default() }
+        Self { voice, all: MultiProgress::new(), shown: Mutex::default() }
     }
 
     fn style(step: Step) -> ProgressStyle {
-        let amount = if is_counted_in_bytes(step) { "{bytes}/{total_bytes}" } else { "{pos}/{len}" };
+        let amount =
+            if is_counted_in_bytes(step) { "{decimal_bytes}/{decimal_total_bytes}" } else { "{pos}/{len}" };
         let template = format!("{{prefix:>9}} [{{bar:24}}] {amount} {{wide_msg}}");
         ProgressStyle::with_template(&template)
             .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
     }
 
     fn with<T>(&self, step: Step, then: impl FnOnce(&ProgressBar, Instant) -> T) -> Option<T> {
-        let bars = self.bars.lock().ok()?;
+        let bars = self.shown.lock().ok()?;
         let (bar, begun) = bars.get(&step)?;
         Some(then(bar, *begun))
     }
@@ -93,7 +105,7 @@ impl Reporter for Bars {
     fn begin(&self, step: Step, total: u64) {
         let bar = ProgressBar::hidden().with_style(Self::style(step)).with_prefix(step.to_string());
         bar.set_length(total);
-        if let Ok(mut bars) = self.bars.lock() {
+        if let Ok(mut bars) = self.shown.lock() {
             bars.insert(step, (bar, Instant::now()));
         }
     }
@@ -150,8 +162,10 @@ impl Reporter for Lines {
         let Some((begun, total)) = self.begun.lock().ok().and_then(|mut begun| begun.remove(&step)) else {
             return;
         };
-        let amount = if is_counted_in_bytes(step) { render::bytes(total) } else { total.to_string() };
-        render::words(&format!("{step}: {amount} in {} ms\n", begun.elapsed().as_millis()));
+        // Nothing had to be done: no line.
+        if total > 0 {
+            render::words(&format!("{step}: {} in {}\n", done(step, total), render::time(begun.elapsed())));
+        }
     }
 
     fn note(&self, message: &str) {

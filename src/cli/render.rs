@@ -1,7 +1,13 @@
 //! How failures look: what happened, then what to do, then the exit code.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::args::Progress;
 use crate::kind::{Explain, Kind};
 
 /// Whether colour may be used. It never carries meaning alone.
@@ -73,9 +79,21 @@ impl Failure {
         self.kind.exit_code()
     }
 
-    pub(super) fn print(&self, look: Look) {
-        // Nobody is left to tell if standard error is gone.
-        let _ = std::io::stderr().lock().write_all(self.text(look).as_bytes());
+    /// Says it on standard error, as an event where progress is shown as events.
+    pub(super) fn print(&self, look: Look, progress: Progress) {
+        match progress {
+            Progress::Json => words(&format!("{}\n", self.event())),
+            Progress::Auto | Progress::Plain | Progress::None => words(&self.text(look)),
+        }
+    }
+
+    fn event(&self) -> serde_json::Value {
+        json!({
+            "event": "error",
+            "message": self.message,
+            "hint": self.hint,
+            "exit_code": self.exit_code(),
+        })
     }
 
     fn text(&self, look: Look) -> String {
@@ -84,7 +102,7 @@ impl Failure {
         }
         let mut text = format!("{}: {}\n", look.error(), indented(&self.message));
         if let Some(hint) = &self.hint {
-            text.push_str(&format!("{}: {}\n", look.hint(), indented(hint)));
+            let _ = writeln!(text, "{}: {}", look.hint(), indented(hint));
         }
         text
     }
@@ -117,6 +135,40 @@ pub(super) fn bytes(count: u64) -> String {
     format!("{}.{} {unit}", whole / 10, whole % 10)
 }
 
+/// A time as people read it.
+pub(super) fn time(time: Duration) -> String {
+    let milliseconds = time.as_millis();
+    match milliseconds {
+        0..1000 => format!("{milliseconds} ms"),
+        1000..60_000 => format!("{}.{:02} s", milliseconds / 1000, milliseconds % 1000 / 10),
+        _ => format!("{} min {} s", milliseconds / 60_000, milliseconds % 60_000 / 1000),
+    }
+}
+
+/// `count` with the word for one thing or for several.
+pub(super) fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
+/// `words` in lines of at most `width` columns, separated by commas, each line indented.
+pub(super) fn wrapped(words: &[String], width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + 2 + word.len() < width => {
+                line.push_str(", ");
+                line.push_str(word);
+            }
+            Some(line) => {
+                line.push(',');
+                lines.push(format!("  {word}"));
+            }
+            None => lines.push(format!("  {word}")),
+        }
+    }
+    lines.join("\n")
+}
+
 /// Writes data to standard output. A reader that has gone away is no failure.
 pub(super) fn data(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -147,6 +199,32 @@ mod tests {
         of(999_999, "999.9 kB");
         of(1_000_000, "1.0 MB");
         of(12_345_678_901, "12.3 GB");
+    }
+
+    #[test]
+    fn times_are_as_exact_as_anybody_cares() {
+        let of = |milliseconds, text: &str| assert_eq!(time(Duration::from_millis(milliseconds)), text);
+        of(0, "0 ms");
+        of(999, "999 ms");
+        of(1000, "1.00 s");
+        of(59_999, "59.99 s");
+        of(61_000, "1 min 1 s");
+    }
+
+    #[test]
+    fn words_are_wrapped_between_words() {
+        let words = ["one", "two", "three", "a-word-that-is-longer"].map(str::to_owned);
+        assert_eq!(wrapped(&words, 12), "  one, two,\n  three,\n  a-word-that-is-longer");
+        assert_eq!(wrapped(&[], 12), "");
+    }
+
+    #[test]
+    fn a_failure_is_an_event_among_events() {
+        let event = Failure::usage("no profile", "name one").event();
+        assert_eq!(
+            event,
+            json!({ "event": "error", "message": "no profile", "hint": "name one", "exit_code": 2 })
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Building: the whole way from a profile to written images, step after step.
 
+use std::cmp::Ordering;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,10 +11,11 @@ use super::contents;
 use super::emit::{self, Emitted};
 use super::error::Error;
 use super::output::{self, Destination, Output};
-use super::plan::{self, Prepared, Step};
+use super::plan::{self, PlannedPackage, Prepared, Step};
 use super::prove::{self, ProvenTree, Setting, Start, Surroundings};
 use super::squash;
 use super::stage::{self, Additions, RootPassword, ScriptPolicy, Staged};
+use crate::apk::version;
 use crate::arch::Arch;
 use crate::digest::Sha256;
 use crate::fetch;
@@ -22,9 +24,10 @@ use crate::kind::{Explain, Kind};
 use crate::profile::account::{Account, ImageUser};
 use crate::profile::{Draft, HealthTest, Profile, RootAccount};
 use crate::report::Reporter;
-use crate::store::{Store, StoredPackage};
+use crate::store::{Expanded, Store, StoredPackage};
 use crate::tree::Tree;
 use crate::tree::accounts::Accounts;
+use crate::tree::place::Installation;
 
 /// The search path of an image that sets none, as engines have it.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -61,6 +64,8 @@ pub struct Report {
     pub arch: String,
     /// How many packages the image has.
     pub packages: usize,
+    /// The sum of the lengths, in bytes, of the packages to be placed: what is fetched into an empty store.
+    pub download: u64,
     /// What was done with packages, in order.
     pub steps: Vec<ReportedStep>,
     /// The base, if there is one.
@@ -80,12 +85,14 @@ pub struct Report {
 /// A step, for people.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReportedStep {
-    /// `install`, `upgrade`..., as the plan's steps are called.
+    /// `install`, `upgrade`, `downgrade`, `replace`, `repin` or `purge`.
     pub action: &'static str,
     /// The package's name.
     pub name: String,
     /// Its version, where there is one to tell.
     pub version: Option<String>,
+    /// The version that the base has of it, if it has one.
+    pub installed: Option<String>,
 }
 
 /// The base, for people.
@@ -116,6 +123,10 @@ pub struct ReportedImage {
     pub entries: usize,
     /// Its names.
     pub tags: Vec<String>,
+    /// What it starts: its entrypoint and command.
+    pub command: Vec<String>,
+    /// Its platform as engines name it: `linux/amd64`.
+    pub platform: String,
     /// Where it was written.
     pub outputs: Vec<String>,
     /// The time that stands for "now" in it.
@@ -136,17 +147,24 @@ pub fn build(
     let begun = Instant::now();
     let mut used = Vec::new();
     let built = match (Build { store, draft, options, reporter, used: &mut used }).run() {
-        Err(error) if error.kind() == Kind::Integrity && !used.is_empty() => {
-            for blob in std::mem::take(&mut used) {
-                store.drop_expanded(blob)?;
-            }
-            Build { store, draft, options, reporter, used: &mut used }.run()
+        Err(error) if error.kind() == Kind::Integrity && drop_changed(store, &used)? => {
+            Build { store, draft, options, reporter, used: &mut Vec::new() }.run()
         }
         other => other,
     };
     let mut report = built?;
     report.milliseconds = milliseconds(begun.elapsed());
     Ok(report)
+}
+
+/// Drops those inflated copies that have changed; whether there were any.
+fn drop_changed(store: &Store, used: &[Expanded]) -> Result<bool, Error> {
+    let mut dropped = false;
+    for expanded in used.iter().filter(|expanded| !expanded.is_intact()) {
+        store.drop_expanded(expanded.blob())?;
+        dropped = true;
+    }
+    Ok(dropped)
 }
 
 fn milliseconds(time: Duration) -> u64 {
@@ -158,14 +176,16 @@ struct Build<'a> {
     draft: &'a Draft,
     options: &'a BuildOptions,
     reporter: &'a dyn Reporter,
-    /// The blobs whose inflated copies are being read.
-    used: &'a mut Vec<Sha256>,
+    /// The inflated copies that are being read.
+    used: &'a mut Vec<Expanded>,
 }
 
 impl Build<'_> {
     fn run(&mut self) -> Result<Report, Error> {
         let arch = self.arch()?;
-        let prepared = plan::prepare(self.store, self.draft, arch, self.options.jobs, self.reporter)?;
+        let base = plan::fetch_base(self.store, self.draft, arch, self.reporter)?;
+        self.used.extend(base.iter().map(|base| base.rootfs.expanded().clone()));
+        let prepared = plan::prepare(self.store, self.draft, base, arch, self.options.jobs, self.reporter)?;
         for lint in prepared.profile.lints() {
             self.reporter.warn(&lint.to_string());
         }
@@ -173,8 +193,7 @@ impl Build<'_> {
             return Ok(report(&prepared, None, None));
         }
         let packages = fetch::packages(self.store, &prepared.requests()?, self.options.jobs, self.reporter)?;
-        self.used.extend(prepared.provenance.iter().map(|base| base.rootfs.blob()));
-        self.used.extend(packages.iter().map(StoredPackage::blob));
+        self.used.extend(packages.iter().map(|package| package.expanded().clone()));
 
         let epoch = self.epoch(&prepared);
         let staged = self.stage(&prepared, &packages, epoch)?;
@@ -211,7 +230,7 @@ impl Build<'_> {
 
     fn stage(&self, prepared: &Prepared, packages: &[StoredPackage], epoch: Epoch) -> Result<Staged, Error> {
         let profile = &prepared.profile;
-        let (groups, users) = plan::accounts(profile);
+        let (groups, users) = contents::accounts(profile);
         let additions = Additions {
             groups,
             users,
@@ -224,8 +243,7 @@ impl Build<'_> {
             pruned_paths: profile.prune.paths.iter().map(|stated| stated.value.clone()).collect(),
             pruned_packages: profile.prune.packages.iter().map(|stated| stated.value.to_string()).collect(),
             arch: prepared.plan.arch,
-            repositories: prepared.repository_lines.iter().map(|(_, line)| line.clone()).collect(),
-            tags: prepared.repository_lines.iter().filter_map(|(tag, _)| tag.clone()).collect(),
+            records: prepared.records.clone(),
         };
         let base = prepared.base.clone();
         Ok(stage::stage(&prepared.plan, base, packages, &additions, self.options.scripts, self.reporter)?)
@@ -268,6 +286,8 @@ impl Build<'_> {
             size: layer.content_size(),
             entries: layer.entry_count(),
             tags: references.iter().map(ImageReference::familiar).collect(),
+            command: profile.image.entrypoint.iter().chain(&profile.image.command).cloned().collect(),
+            platform: prepared.plan.arch.platform().to_string(),
             outputs: outputs.iter().map(|output| output.destination.to_string()).collect(),
             created: epoch.to_string(),
         })
@@ -301,7 +321,8 @@ fn report(prepared: &Prepared, notes: Option<Notes>, image: Option<ReportedImage
         profile: prepared.profile.name.clone(),
         arch: prepared.plan.arch.to_string(),
         packages: prepared.plan.package_count,
-        steps: prepared.plan.steps.iter().map(reported_step).collect(),
+        download: prepared.plan.packages().map(|planned| planned.expected.size).sum(),
+        steps: prepared.plan.steps.iter().map(|step| reported_step(step, &prepared.base)).collect(),
         base: prepared.provenance.as_ref().map(|base| ReportedBase {
             file: base.file.clone(),
             sha256: base.rootfs.blob(),
@@ -315,14 +336,23 @@ fn report(prepared: &Prepared, notes: Option<Notes>, image: Option<ReportedImage
     }
 }
 
-fn reported_step(step: &Step) -> ReportedStep {
+fn reported_step(step: &Step, base: &Installation) -> ReportedStep {
+    let installed = base.database.package(step.name()).map(|package| package.version().to_owned());
     let (action, version) = match step {
-        Step::Place(planned) => ("install", Some(planned.entry.version().to_owned())),
-        Step::Record(entry) => ("install", Some(entry.version().to_owned())),
+        Step::Place(PlannedPackage { entry, .. }) | Step::Record(entry) => {
+            let order = installed.as_deref().map(|installed| version::compare(entry.version(), installed));
+            let action = match order {
+                None => "install",
+                Some(Ordering::Greater) => "upgrade",
+                Some(Ordering::Less) => "downgrade",
+                Some(Ordering::Equal) => "replace",
+            };
+            (action, Some(entry.version().to_owned()))
+        }
         Step::Repin { .. } => ("repin", None),
         Step::Purge { .. } => ("purge", None),
     };
-    ReportedStep { action, name: step.name().to_owned(), version }
+    ReportedStep { action, name: step.name().to_owned(), version, installed }
 }
 
 /// Beside the first file that is written; for pipes, where temporary files go.
@@ -338,7 +368,7 @@ fn check_size(profile: &Profile, layer: &Layer<'_>) -> Result<(), Error> {
     match &profile.limits.size {
         Some(limit) if layer.tar_size() > limit.value.0 => Err(Error::TooLarge {
             size: layer.tar_size(),
-            limit: limit.value.0,
+            limit: limit.value,
             origin: limit.origin.to_string(),
         }),
         _ => Ok(()),

@@ -2,6 +2,7 @@
 
 use crate::fetch::FetchError;
 use crate::kind::{Explain, Kind};
+use crate::profile::units::Size;
 use crate::store::StoreError;
 
 use super::contents::ContentsError;
@@ -56,12 +57,12 @@ pub enum Error {
         name: String,
     },
     /// The layer is larger than the profile allows.
-    #[error("the layer has {size} bytes, the profile allows {limit} ({origin})")]
+    #[error("the layer has {size} bytes of tar, more than the {limit} that the profile allows ({origin})")]
     TooLarge {
         /// Its size, uncompressed, in bytes.
         size: u64,
-        /// What is allowed, in bytes.
-        limit: u64,
+        /// What is allowed.
+        limit: Size,
         /// Where the profile says so.
         origin: String,
     },
@@ -99,6 +100,9 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::TooLarge { .. } => {
+                Some("leave more out with [prune], or raise `size` under [limits]".to_owned())
+            }
             Self::User { .. } => {
                 Some("give its number, as in user = \"82:82\"; or add it with [[users]]".to_owned())
             }

@@ -45,7 +45,7 @@ impl fmt::Display for TrustRung {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ExpectedSha256 => "base-sha256 of the profile",
-            Self::Packages => "its files are those of signed packages",
+            Self::Packages => "signed packages, whose files it has",
             Self::Sidecar => "the checksum beside it",
             Self::LocalFile => "a local file",
         })

@@ -15,16 +15,22 @@ mod support;
 mod archive;
 /// Every parser under attack.
 mod attacks;
-/// Where bytes come from: indexes, packages, releases, and what is refused of them.
-mod fetch;
-/// Which module may import which.
-mod floors;
+/// A base that is believed for the signed packages it was made of.
+mod base_proof;
 // The example that builds the repository uses another part of it.
 #[allow(dead_code, reason = "shared with the example")]
 #[path = "../../demo/mod.rs"]
 mod demo;
+/// The main job on the embedded default: no network, no root.
+mod demo_image;
 /// The repository of the `demo` profile against its sources and the real apk.
 mod demo_repository;
+/// Images in Docker, podman and skopeo.
+mod engines;
+/// Where bytes come from: indexes, packages, releases, and what is refused of them.
+mod fetch;
+/// Which module may import which.
+mod floors;
 /// Archives that other programs wrote.
 mod foreign_tars;
 /// The formats against the real apk and the real packages: what we write, and what we read.
@@ -37,6 +43,8 @@ mod made;
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
+/// The same bytes whatever the surroundings.
+mod reproducible;
 /// The solver's case files.
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.

@@ -414,8 +414,9 @@ fn scripts_that_are_not_run_are_those_that_the_real_apk_runs() {
     let run: Vec<&str> = run.filter(|script| !script.starts_with("busybox-")).collect();
     assert_eq!(run.len(), 7, "{run:?}");
     let words = ours.outcome.stderr_text();
-    let list = words.lines().skip_while(|line| !line.contains("scripts that were not run")).skip(1);
-    let list: Vec<&str> = list.map_while(|line| line.strip_prefix("  ")).collect();
+    let list = words.lines().skip_while(|line| !line.contains("scripts were not run")).skip(1);
+    let list = list.map_while(|line| line.strip_prefix("  ")).flat_map(|line| line.split(','));
+    let list: Vec<&str> = list.map(str::trim).filter(|script| !script.is_empty()).collect();
     assert_eq!(list, run, "{words}");
 }
 

@@ -278,6 +278,11 @@ impl Outcome {
         self.normal(&self.output.stdout)
     }
 
+    /// Standard output as JSON: what `--format json` prints.
+    pub(crate) fn stdout_json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.output.stdout).unwrap_or_else(|error| panic!("{error} in {self}"))
+    }
+
     /// Standard error as text, ready for a snapshot (see [`normalised`]).
     pub(crate) fn stderr_text(&self) -> String {
         self.normal(&self.output.stderr)

@@ -39,9 +39,13 @@ pub(crate) fn or_skip<T>(test: &str, found: Found<T>) -> Option<T> {
         env::var_os(REQUIRE_ALL).is_none_or(|value| value != "1"),
         "{test} needs {what}, and {REQUIRE_ALL} is set"
     );
+    say_skipped(test, &what);
+    None
+}
+
+fn say_skipped(test: &str, what: &str) {
     // Nothing can be done about a standard error that is closed.
     let _ = io::stderr().write_all(format!("skipped: {test}: needs {what}\n").as_bytes());
-    None
 }
 
 /// The real Alpine data.
@@ -82,6 +86,12 @@ pub(crate) fn skopeo(test: &str) -> Option<Skopeo> {
 /// The program `name` on the search path.
 pub(crate) fn program(test: &str, name: &str) -> Option<PathBuf> {
     or_skip(test, find_program(name))
+}
+
+/// The program `name` on the search path, for what is worth a look where it is there, but no failure where
+/// everything else is.
+pub(crate) fn program_if_there(test: &str, name: &str) -> Option<PathBuf> {
+    find_program(name).map_err(|Missing(what)| say_skipped(test, &what)).ok()
 }
 
 /// Looks for the real Alpine data.

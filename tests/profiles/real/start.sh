@@ -1,0 +1,4 @@
+#!/bin/sh
+shift
+echo "started as $(id -u):$(id -g) in $PWD"
+exec "$@"
