@@ -17,6 +17,8 @@ mod archive;
 mod attacks;
 /// A base that is believed for the signed packages it was made of.
 mod base_proof;
+/// The command line as its users meet it.
+mod command_line;
 /// The main job on the embedded default: no network, no root.
 mod demo_image;
 /// Images in Docker, podman and skopeo.
