@@ -351,7 +351,8 @@ impl VerifiedPackage {
     /// Checks the package in `file` against what the index says of it and against the keyring of its
     /// repository: identity, signature, size, name, version, architecture, datahash.
     pub fn check(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageError> {
-        check_head(file, expected, keyring)
+        let verify = |head: &PackageHead| keyring.verify(&head.signatures, &head.control);
+        check_head(file, expected, verify)
             .and_then(|(head, key)| {
                 head.check_data(file)?;
                 Ok(Self::of(head, key))
@@ -359,14 +360,24 @@ impl VerifiedPackage {
             .map_err(|flaw| PackageError { package: expected.to_string(), flaw })
     }
 
-    /// Recalls, for `file`, a [`Self::check`] that succeeded before: all of it but the datahash, which
-    /// alone needs the whole file to be read.
+    /// Recalls a [`Self::check`] of `file` that succeeded before, by the signature of the key with
+    /// `fingerprint`. Identity, size and fields are checked again, and that the keyring would let that key
+    /// decide. Not again: the signature itself, which takes milliseconds, and the hash of the data.
     ///
     /// Only for files that were checked whole when they came in, that nobody else could write to since, and
     /// whose data will *not* be inflated again: the store, where the data is read from an expanded copy,
     /// every slice of which is hashed when it is copied. Whoever inflates the data calls [`Self::check`].
-    pub fn recall(file: &dyn ReadAt, expected: &Expected, keyring: &Keyring) -> Result<Self, PackageError> {
-        check_head(file, expected, keyring)
+    pub fn recall(
+        file: &dyn ReadAt,
+        expected: &Expected,
+        keyring: &Keyring,
+        fingerprint: Sha256,
+    ) -> Result<Self, PackageError> {
+        let verify = |head: &PackageHead| match keyring.recall(&head.signatures, fingerprint) {
+            Some(key) => Ok(key),
+            None => keyring.verify(&head.signatures, &head.control),
+        };
+        check_head(file, expected, verify)
             .map(|(head, key)| Self::of(head, key))
             .map_err(|flaw| PackageError { package: expected.to_string(), flaw })
     }
@@ -413,11 +424,11 @@ impl fmt::Display for VerifiedPackage {
     }
 }
 
-/// Checks everything but the data.
+/// Checks everything but the data; `verify` finds the key whose signature is good.
 fn check_head(
     file: &dyn ReadAt,
     expected: &Expected,
-    keyring: &Keyring,
+    verify: impl FnOnce(&PackageHead) -> Result<KeyName, SignatureError>,
 ) -> Result<(PackageHead, KeyName), PackageFlaw> {
     let size = file.length();
     if size != expected.size {
@@ -427,7 +438,7 @@ fn check_head(
     if head.identity() != expected.identity {
         return Err(PackageFlaw::Identity { expected: expected.identity, got: head.identity() });
     }
-    let key = keyring.verify(&head.signatures, &head.control).map_err(PackageFlaw::Signature)?;
+    let key = verify(&head).map_err(PackageFlaw::Signature)?;
     check_fields(&head.info, expected)?;
     Ok((head, key))
 }

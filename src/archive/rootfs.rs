@@ -87,3 +87,100 @@ fn path(bytes: &[u8]) -> Result<TreePath, PathError> {
         _ => TreePath::relative_bytes(bytes.strip_prefix(b"./").unwrap_or(bytes)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::gzip_write;
+    use crate::archive::table::TableKind;
+    use tar::{Builder, EntryType, Header};
+
+    fn header(kind: EntryType, size: u64) -> Header {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.set_mode(0o755);
+        for set in [Header::set_uid, Header::set_gid, Header::set_mtime] {
+            set(&mut header, 0);
+        }
+        header
+    }
+
+    /// A tar of entries whose names stand in it as they are given.
+    fn tar(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
+        let mut tar = Builder::new(Vec::new());
+        for (kind, path, rest) in entries {
+            let data = if *kind == EntryType::Regular { rest.as_bytes() } else { b"" };
+            let mut header = header(*kind, data.len() as u64);
+            let old = header.as_old_mut();
+            old.name[..path.len()].copy_from_slice(path.as_bytes());
+            if *kind != EntryType::Regular {
+                old.linkname[..rest.len()].copy_from_slice(rest.as_bytes());
+            }
+            header.set_cksum();
+            tar.append(&header, data).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn expand_bytes(bytes: &[u8], copy: &mut Vec<u8>) -> Result<Table, RootfsError> {
+        expand(bytes, bytes.len() as u64, copy)
+    }
+
+    fn expand_tar(entries: &[(EntryType, &str, &str)]) -> Result<Table, RootfsError> {
+        expand_bytes(&gzip_write::member(&tar(entries)).unwrap(), &mut Vec::new())
+    }
+
+    #[test]
+    fn the_prefix_of_paths_goes_and_the_copy_is_verbatim() {
+        let tar = tar(&[
+            (EntryType::Directory, "./", ""),
+            (EntryType::Directory, "./etc/", ""),
+            (EntryType::Regular, "./etc/a", "text"),
+            (EntryType::Link, "./etc/b", "./etc/a"),
+            (EntryType::Regular, "./.dockerenv", ""),
+            (EntryType::Regular, "usr/lib/without/its/directories", "x"),
+        ]);
+        let mut copy = Vec::new();
+
+        let table = expand_bytes(&gzip_write::member(&tar).unwrap(), &mut copy).unwrap();
+
+        assert_eq!(copy, tar);
+        let paths: Vec<&str> = table.entries.iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, ["", "etc", "etc/a", "etc/b", ".dockerenv", "usr/lib/without/its/directories"]);
+        assert_eq!(table.entries[3].kind, TableKind::HardLink(TreePath::relative("etc/a").unwrap()));
+        let TableKind::File(place) = &table.entries[2].kind else { panic!("no file") };
+        let range =
+            usize::try_from(place.offset).unwrap()..usize::try_from(place.offset + place.length).unwrap();
+        assert_eq!(&copy[range], b"text");
+    }
+
+    #[test]
+    fn a_path_that_leaves_the_root_or_deletes_is_refused() {
+        for path in ["/etc/a", "../a", "./../a", "a/../../b", "./a/.wh.b", ".wh..wh..opq", "././a", "a\n"] {
+            let result = expand_tar(&[(EntryType::Regular, path, "x")]);
+            assert!(matches!(result, Err(RootfsError::Table(TableError::Path(_)))), "{path}: {result:?}");
+        }
+        for target in ["./../a", "/a", "./missing"] {
+            let entries = [(EntryType::Regular, "./a", "x"), (EntryType::Link, "./b", target)];
+            assert!(matches!(expand_tar(&entries), Err(RootfsError::Table(_))), "{target}");
+        }
+        let twice = expand_tar(&[(EntryType::Regular, "./a", "x"), (EntryType::Regular, "a", "y")]);
+        assert!(matches!(twice, Err(RootfsError::Table(TableError::Twice { .. }))));
+    }
+
+    #[test]
+    fn what_is_cut_short_goes_on_or_grows_out_of_proportion_is_refused() {
+        let member = gzip_write::member(&tar(&[(EntryType::Regular, "./a", "text")])).unwrap();
+        for length in 0..member.len() {
+            assert!(expand_bytes(&member[..length], &mut Vec::new()).is_err(), "cut at {length}");
+        }
+        let two = [member.as_slice(), &member].concat();
+        assert!(matches!(expand_bytes(&two, &mut Vec::new()), Err(RootfsError::Trailing)));
+        let zeros = [member.as_slice(), b"\0"].concat();
+        assert!(matches!(expand_bytes(&zeros, &mut Vec::new()), Err(RootfsError::Trailing)));
+        let bomb = gzip_write::member(&vec![0; usize::try_from(FREE).unwrap() + 512]).unwrap();
+        let error = expand_bytes(&bomb, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Limit, "{error}");
+    }
+}

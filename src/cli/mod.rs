@@ -22,6 +22,7 @@ use render::Failure;
 /// Runs the command and returns its exit code.
 pub fn main() -> ExitCode {
     let arguments = Arguments::of_process();
+    allow_many_open_files();
     let progress = arguments.progress();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,4 +43,14 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Cache { command }) => cache::run(&command),
         Some(Command::Completions { shell }) => completions::run(shell),
     }
+}
+
+/// Every package of an image is an open file while it is built; the usual soft limit of 1024 would not do for
+/// the largest closures.
+fn allow_many_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is not allowed, the limit that there is will do for most images.
+    let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -151,7 +151,9 @@ fn check_one(
     let store = store(shared)?;
     let architectures = draft.alpine().architectures.clone();
     for arch in architectures {
-        match plan::prepare(&store, &draft, arch, jobs(shared), reporter) {
+        let prepared = plan::fetch_base(&store, &draft, arch, reporter)
+            .and_then(|base| plan::prepare(&store, &draft, base, arch, jobs(shared), reporter));
+        match prepared {
             Ok(prepared) => {
                 checked.packages = Some(prepared.plan.package_count);
                 checked.warnings.extend(prepared.profile.lints().iter().map(ToString::to_string));

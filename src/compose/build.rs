@@ -24,7 +24,7 @@ use crate::kind::{Explain, Kind};
 use crate::profile::account::{Account, ImageUser};
 use crate::profile::{Draft, HealthTest, Profile, RootAccount};
 use crate::report::Reporter;
-use crate::store::{Store, StoredPackage};
+use crate::store::{Expanded, Store, StoredPackage};
 use crate::tree::Tree;
 use crate::tree::accounts::Accounts;
 use crate::tree::place::Installation;
@@ -147,17 +147,24 @@ pub fn build(
     let begun = Instant::now();
     let mut used = Vec::new();
     let built = match (Build { store, draft, options, reporter, used: &mut used }).run() {
-        Err(error) if error.kind() == Kind::Integrity && !used.is_empty() => {
-            for blob in std::mem::take(&mut used) {
-                store.drop_expanded(blob)?;
-            }
-            Build { store, draft, options, reporter, used: &mut used }.run()
+        Err(error) if error.kind() == Kind::Integrity && drop_changed(store, &used)? => {
+            Build { store, draft, options, reporter, used: &mut Vec::new() }.run()
         }
         other => other,
     };
     let mut report = built?;
     report.milliseconds = milliseconds(begun.elapsed());
     Ok(report)
+}
+
+/// Drops those inflated copies that have changed; whether there were any.
+fn drop_changed(store: &Store, used: &[Expanded]) -> Result<bool, Error> {
+    let mut dropped = false;
+    for expanded in used.iter().filter(|expanded| !expanded.is_intact()) {
+        store.drop_expanded(expanded.blob())?;
+        dropped = true;
+    }
+    Ok(dropped)
 }
 
 fn milliseconds(time: Duration) -> u64 {
@@ -169,14 +176,16 @@ struct Build<'a> {
     draft: &'a Draft,
     options: &'a BuildOptions,
     reporter: &'a dyn Reporter,
-    /// The blobs whose inflated copies are being read.
-    used: &'a mut Vec<Sha256>,
+    /// The inflated copies that are being read.
+    used: &'a mut Vec<Expanded>,
 }
 
 impl Build<'_> {
     fn run(&mut self) -> Result<Report, Error> {
         let arch = self.arch()?;
-        let prepared = plan::prepare(self.store, self.draft, arch, self.options.jobs, self.reporter)?;
+        let base = plan::fetch_base(self.store, self.draft, arch, self.reporter)?;
+        self.used.extend(base.iter().map(|base| base.rootfs.expanded().clone()));
+        let prepared = plan::prepare(self.store, self.draft, base, arch, self.options.jobs, self.reporter)?;
         for lint in prepared.profile.lints() {
             self.reporter.warn(&lint.to_string());
         }
@@ -184,8 +193,7 @@ impl Build<'_> {
             return Ok(report(&prepared, None, None));
         }
         let packages = fetch::packages(self.store, &prepared.requests()?, self.options.jobs, self.reporter)?;
-        self.used.extend(prepared.provenance.iter().map(|base| base.rootfs.blob()));
-        self.used.extend(packages.iter().map(StoredPackage::blob));
+        self.used.extend(packages.iter().map(|package| package.expanded().clone()));
 
         let epoch = self.epoch(&prepared);
         let staged = self.stage(&prepared, &packages, epoch)?;
@@ -222,7 +230,7 @@ impl Build<'_> {
 
     fn stage(&self, prepared: &Prepared, packages: &[StoredPackage], epoch: Epoch) -> Result<Staged, Error> {
         let profile = &prepared.profile;
-        let (groups, users) = plan::accounts(profile);
+        let (groups, users) = contents::accounts(profile);
         let additions = Additions {
             groups,
             users,
@@ -235,8 +243,7 @@ impl Build<'_> {
             pruned_paths: profile.prune.paths.iter().map(|stated| stated.value.clone()).collect(),
             pruned_packages: profile.prune.packages.iter().map(|stated| stated.value.to_string()).collect(),
             arch: prepared.plan.arch,
-            repositories: prepared.repository_lines.iter().map(|(_, line)| line.clone()).collect(),
-            tags: prepared.repository_lines.iter().filter_map(|(tag, _)| tag.clone()).collect(),
+            records: prepared.records.clone(),
         };
         let base = prepared.base.clone();
         Ok(stage::stage(&prepared.plan, base, packages, &additions, self.options.scripts, self.reporter)?)

@@ -22,7 +22,7 @@ use crate::profile::origin::{Location, Place, ProfilePath};
 use crate::profile::pattern::Pattern;
 use crate::root::{self, FileError, Found, FoundKind, Root};
 use crate::tree::Mode;
-use crate::tree::accounts::Account;
+use crate::tree::accounts::{Account, NewGroup, NewUser};
 use crate::tree::overlay::{Overlaid, OverlaidKind};
 
 /// How much of a file is hashed at a time.
@@ -345,6 +345,24 @@ fn mode(mode: crate::profile::units::Mode) -> Mode {
 
 fn owner(owner: &Owner) -> (Account, Account) {
     (account(&owner.user), account(&owner.group))
+}
+
+/// The accounts that the profile wants.
+pub fn accounts(profile: &Profile) -> (Vec<NewGroup>, Vec<NewUser>) {
+    let groups = profile.groups.iter().map(|group| NewGroup {
+        name: group.name.to_string(),
+        gid: group.gid.get(),
+        members: group.members.iter().map(ToString::to_string).collect(),
+    });
+    let users = profile.users.iter().map(|user| NewUser {
+        name: user.name.to_string(),
+        uid: user.uid.get(),
+        group: user.group.as_ref().map(account),
+        full_name: user.gecos.clone(),
+        home: user.home.to_string(),
+        shell: user.shell.to_string(),
+    });
+    (groups.collect(), users.collect())
 }
 
 /// The tree's word for an account of the profile.

@@ -7,6 +7,7 @@
 //! [`build`] goes the whole way; [`sources`], [`contents`] and [`output`] say where things come from and go
 //! to; [`author`] makes packages and indexes. What can go wrong is an [`Error`].
 
+pub mod apk_records;
 pub mod author;
 mod base_proof;
 mod build;

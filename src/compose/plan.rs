@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 
+use super::apk_records::ApkRecords;
 use super::base_proof;
-use super::contents;
 use super::sources::{self, NamedRepository, SourcesError};
 use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Package;
@@ -22,7 +22,6 @@ use crate::arch::Arch;
 use crate::fetch::{self, FetchError, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
-use crate::profile::release::Branch;
 use crate::profile::{Draft, Profile, ProfileError, Upgrade, Values};
 use crate::report::Reporter;
 use crate::solve::{self, Action, Refusal, Solution, Source};
@@ -31,11 +30,6 @@ use crate::tree::base::{Base, BaseError};
 use crate::tree::database::Database;
 use crate::tree::place::Installation;
 use crate::tree::triggers;
-
-/// Where canonical lines of `/etc/apk/repositories` point.
-const CANONICAL_MIRROR: &str = "https://dl-cdn.alpinelinux.org/alpine";
-/// The repositories whose canonical lines are written unless the profile says otherwise.
-const CANONICAL_NAMES: [&str; 2] = ["main", "community"];
 
 /// The packages of an image and the steps that put them there.
 #[derive(Debug, Clone)]
@@ -133,8 +127,8 @@ pub struct Prepared {
     pub base: Installation,
     /// Where the base came from and why it is believed; nothing without a base.
     pub provenance: Option<fetch::Base>,
-    /// Lines for `/etc/apk/repositories`, with their tags.
-    pub repository_lines: Vec<(Option<Tag>, String)>,
+    /// What the image's own apk is told.
+    pub records: ApkRecords,
     repositories: Vec<NamedRepository>,
     indexes: Vec<VerifiedIndex>,
 }
@@ -218,10 +212,21 @@ impl Explain for PlanError {
     }
 }
 
-/// Reads the indexes, settles the profile for `arch`, and plans.
+/// The base of a profile, from `store` or fetched into it; nothing if it has none.
+pub fn fetch_base(
+    store: &Store,
+    draft: &Draft,
+    arch: Arch,
+    reporter: &dyn Reporter,
+) -> Result<Option<fetch::Base>, PlanError> {
+    Ok(sources::base(store, draft.alpine(), arch, reporter)?)
+}
+
+/// Reads the indexes, settles the profile for `arch`, and plans over `base`, that of [`fetch_base`].
 pub fn prepare(
     store: &Store,
     draft: &Draft,
+    base: Option<fetch::Base>,
     arch: Arch,
     jobs: NonZeroUsize,
     reporter: &dyn Reporter,
@@ -231,7 +236,7 @@ pub fn prepare(
     let fetchable: Vec<fetch::Repository> =
         repositories.iter().map(|named| named.repository.clone()).collect();
     let indexes = fetch::indexes(&fetchable, jobs, reporter)?;
-    let mut provenance = sources::base(store, alpine, arch, reporter)?;
+    let mut provenance = base;
     let base = match &provenance {
         Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())?,
         None => Base { installation: Installation::default(), installed: None },
@@ -246,16 +251,8 @@ pub fn prepare(
         Solver { repositories: &repositories, indexes: &indexes, installed: base.installed.as_ref(), arch };
     let profile = draft.resolve(arch, &solver.variables(draft)?)?;
     let plan = solver.plan(&profile, &base.installation.database, reporter)?;
-    let repository_lines = repository_lines(&profile, &repositories);
-    Ok(Prepared {
-        profile,
-        plan,
-        base: base.installation,
-        provenance,
-        repository_lines,
-        repositories,
-        indexes,
-    })
+    let records = ApkRecords::of(&profile, &repositories, &indexes);
+    Ok(Prepared { profile, plan, base: base.installation, provenance, records, repositories, indexes })
 }
 
 impl Prepared {
@@ -457,43 +454,4 @@ fn steps(
         });
     }
     Ok(steps)
-}
-
-/// The profile's own lines, or the canonical ones of Alpine's repositories that were used: never a build
-/// mirror, a directory, a tag or edge, unless the profile asks.
-fn repository_lines(profile: &Profile, repositories: &[NamedRepository]) -> Vec<(Option<Tag>, String)> {
-    if let Some(lines) = &profile.image.repositories {
-        return lines.iter().map(|line| (line.value.tag.clone(), line.value.to_string())).collect();
-    }
-    let mut lines = Vec::new();
-    for named in repositories.iter().filter(|named| named.tag.is_none()) {
-        let Some((branch, name)) = &named.official else { continue };
-        if matches!(branch, Branch::Stable(_)) && CANONICAL_NAMES.contains(&name.as_str()) {
-            lines.push((None, format!("{CANONICAL_MIRROR}/{branch}/{name}")));
-        }
-    }
-    lines.sort_by_key(|(_, line)| CANONICAL_NAMES.iter().position(|name| line.ends_with(name)));
-    lines.dedup();
-    lines
-}
-
-/// The accounts that the profile wants.
-pub fn accounts(
-    profile: &Profile,
-) -> (Vec<crate::tree::accounts::NewGroup>, Vec<crate::tree::accounts::NewUser>) {
-    use crate::tree::accounts::{NewGroup, NewUser};
-    let groups = profile.groups.iter().map(|group| NewGroup {
-        name: group.name.to_string(),
-        gid: group.gid.get(),
-        members: group.members.iter().map(ToString::to_string).collect(),
-    });
-    let users = profile.users.iter().map(|user| NewUser {
-        name: user.name.to_string(),
-        uid: user.uid.get(),
-        group: user.group.as_ref().map(contents::account),
-        full_name: user.gecos.clone(),
-        home: user.home.to_string(),
-        shell: user.shell.to_string(),
-    });
-    (groups.collect(), users.collect())
 }

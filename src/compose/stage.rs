@@ -9,8 +9,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::apk_records::ApkRecords;
 use super::plan::{Plan, PlannedPackage, Step};
-use crate::apk::dependency::Tag;
 use crate::apk::package::{ScriptKind, VerifiedPackage};
 use crate::arch::Arch;
 use crate::content::ContentError;
@@ -25,6 +25,9 @@ use crate::tree::busybox::{self, BusyboxError};
 use crate::tree::overlay::{Overlaid, OverlayError};
 use crate::tree::place::{Incoming, Installation, PlaceError};
 use crate::tree::records::{RecordError, Records};
+
+/// The package an image has if it keeps apk.
+const APK_TOOLS: &str = "apk-tools";
 
 /// What becomes of package scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,10 +58,8 @@ pub struct Additions {
     pub pruned_packages: Vec<String>,
     /// The architecture.
     pub arch: Arch,
-    /// The lines of `etc/apk/repositories`.
-    pub repositories: Vec<String>,
-    /// The tags in those lines.
-    pub tags: Vec<Tag>,
+    /// What the image's own apk is told.
+    pub records: ApkRecords,
 }
 
 /// What becomes of root's password.
@@ -323,8 +324,10 @@ impl Staging<'_> {
             accounts::lock_root(&mut self.installation.tree)?;
         }
         let unsatisfied = self.prune()?;
-        let Additions { arch, repositories, tags, .. } = self.additions;
-        self.installation.write_records(&Records { arch: *arch, repositories, tags, keys: &[] })?;
+        let Additions { arch, records: ApkRecords { lines, tags, keys }, .. } = self.additions;
+        let keeps_apk = self.installation.database.package(APK_TOOLS).is_some();
+        let keys: &[(String, Vec<u8>)] = if keeps_apk { keys } else { &[] };
+        self.installation.write_records(&Records { arch: *arch, repositories: lines, tags, keys })?;
         Ok(Staged {
             installation: self.installation,
             scripts_not_run: self.scripts_not_run,

@@ -93,10 +93,9 @@ pub fn check(
         if let Source::Repository(..) = chosen.source {
             installable(package, request)?;
         }
-        if let Some(tag) = &chosen.tag {
-            if !request.world.iter().any(|dependency| dependency.tag.as_ref() == Some(tag)) {
-                return Err(Violation::Tag { package: package.to_string(), tag: tag.clone() });
-            }
+        let asked = |tag: &&Tag| request.world.iter().any(|dependency| dependency.tag.as_ref() == Some(tag));
+        if let Some(tag) = chosen.tag.as_ref().filter(|tag| !asked(tag)) {
+            return Err(Violation::Tag { package: package.to_string(), tag: tag.clone() });
         }
         packages.push(package);
     }
@@ -321,5 +320,108 @@ fn steps_lead_to(
     match tree.keys().next() {
         Some(left) => Err(Violation::Steps(text(*left))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::solution::{Chosen, RepositoryNumber, Step};
+    use super::super::{Options, Repository};
+    use super::*;
+    use crate::apk::index::Index;
+    use crate::arch::Arch;
+
+    /// An index of packages, each a line of `name version` and further fields after `;`.
+    fn index(packages: &[&str]) -> Index {
+        let identity = "Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=";
+        let stanzas = packages.iter().map(|package| {
+            let (own, fields) = package.split_once(';').unwrap_or((package, ""));
+            let (name, version) = own.split_once(' ').unwrap();
+            format!("C:{identity}\nP:{name}\nV:{version}\n{}\n\n", fields.replace(';', "\n"))
+        });
+        Index::parse("index", stanzas.collect::<String>().replace("\n\n\n", "\n\n").into_bytes()).unwrap()
+    }
+
+    /// The verdict on installing the packages with these numbers.
+    fn verdict(packages: &[&str], world: &[&str], installing: &[u32]) -> Result<(), Violation> {
+        let index = index(packages);
+        let repositories = [Repository { index: &index, tag: None, name: "r".to_owned() }];
+        let request = Request {
+            arch: Arch::X86_64,
+            world: world.iter().map(|text| text.parse().unwrap()).collect(),
+            requested: Vec::new(),
+            options: Options::default(),
+        };
+        let sources =
+            installing.iter().map(|number| Source::Repository(RepositoryNumber(0), PackageNumber(*number)));
+        let solution = Solution {
+            steps: sources
+                .clone()
+                .map(|source| Step { action: Action::Install, source, tag: None })
+                .collect(),
+            packages: sources.map(|source| Chosen { source, tag: None }).collect(),
+        };
+        check(&repositories, None, &request, &solution)
+    }
+
+    #[test]
+    fn what_holds_is_accepted() {
+        let packages = ["a 1;D:b so:x", "b 1;p:so:x=1", "c 1;i:a b"];
+        assert_eq!(verdict(&packages, &["a"], &[1, 0, 2]), Ok(()));
+        assert_eq!(verdict(&packages, &["a", "!c"], &[1, 0]), Ok(()));
+        assert_eq!(verdict(&["a 1;D:!v;p:v=1"], &["a"], &[0]), Ok(()), "a conflict with oneself");
+    }
+
+    #[test]
+    fn an_unmet_need_is_found() {
+        let unmet = |by: &str, text: &str| {
+            Err(Violation::Dependency { by: by.to_owned(), dependency: text.parse().unwrap() })
+        };
+        assert_eq!(verdict(&["a 1"], &["a>1"], &[0]), unmet("the world", "a>1"));
+        assert_eq!(verdict(&["a 1"], &["a", "!a"], &[0]), unmet("the world", "!a"));
+        assert_eq!(verdict(&["a 1;D:b", "b 1"], &["a"], &[0]), unmet("a-1", "b"));
+        assert_eq!(verdict(&["a 1;D:!b", "b 1"], &["a", "b"], &[0, 1]), unmet("a-1", "!b"));
+    }
+
+    #[test]
+    fn a_package_nothing_needs_is_found_and_one_that_should_have_come() {
+        assert_eq!(verdict(&["a 1", "b 1"], &["a"], &[0, 1]), Err(Violation::Unneeded("b-1".to_owned())));
+        let two = ["a 1", "b 1;i:a !c"];
+        assert_eq!(verdict(&two, &["a"], &[0]), Err(Violation::LeftOut("b-1".to_owned())));
+        let circle = ["a 1", "b 1;D:c", "c 1;D:b"];
+        assert_eq!(verdict(&circle, &["a"], &[0, 1, 2]), Err(Violation::Unneeded("b-1".to_owned())));
+    }
+
+    #[test]
+    fn two_holders_of_a_versioned_name_are_found() {
+        let holders = |second: &str| verdict(&["a 1;p:v=1", second], &["a", "b"], &[0, 1]);
+        let clash =
+            Violation::Name { first: "a-1".to_owned(), second: "b-1".to_owned(), name: "v".to_owned() };
+        assert_eq!(holders("b 1;p:v"), Err(clash));
+        assert_eq!(holders("b 1;p:w"), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_installed_is_found() {
+        let flawed = verdict(&["a 1;D:b=v1", "b 1"], &["a"], &[0]);
+        assert!(matches!(flawed, Err(Violation::Flawed { .. })), "{flawed:?}");
+        let foreign = verdict(&["a 1;A:armv7"], &["a"], &[0]);
+        assert!(matches!(foreign, Err(Violation::ForeignArch { .. })), "{foreign:?}");
+        let nothing = verdict(&["a 1"], &["a"], &[7]);
+        assert!(matches!(nothing, Err(Violation::NoPackage(_))), "{nothing:?}");
+    }
+
+    #[test]
+    fn steps_that_lead_elsewhere_are_found() {
+        let index = index(&["a 1"]);
+        let installed = Installed { index: &index, tags: Vec::new() };
+        let request = Request {
+            arch: Arch::X86_64,
+            world: Vec::new(),
+            requested: Vec::new(),
+            options: Options::default(),
+        };
+        let steps = Violation::Steps("a-1".to_owned());
+        assert_eq!(check(&[], Some(&installed), &request, &Solution::default()), Err(steps));
     }
 }

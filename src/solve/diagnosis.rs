@@ -98,7 +98,12 @@ impl Diagnosis<'_> {
         let universe = self.graph.universe;
         let similar = library(name).map(|library| self.versions_of_library(library)).unwrap_or_default();
         let known = universe.names.iter().filter(|(key, _)| !universe.providers(*key).is_empty());
-        let near = kind::nearest(name, known.map(|(_, spelling)| *spelling));
+        // Every short name is near to every other.
+        let near = if name.len() > 2 {
+            kind::nearest(name, known.map(|(_, spelling)| *spelling))
+        } else {
+            Vec::new()
+        };
         Cause::Unknown { near: near.into_iter().map(str::to_owned).collect(), similar }
     }
 
@@ -162,7 +167,7 @@ impl Diagnosis<'_> {
 
     /// Everything that stands against a package that would satisfy `need`.
     fn against(&self, package: PackageId, need: &Need) -> Vec<Against> {
-        let mut against = self.name_clashes(package);
+        let mut against = Vec::new();
         let node = &self.graph.packages[package];
         for (by, other) in self.needs_in_force() {
             let about = node.provides.iter().any(|(name, _)| *name == other.name);
@@ -175,6 +180,9 @@ impl Diagnosis<'_> {
             if self.state.chosen_for(self.graph, own, Some(package)).is_some() {
                 against.push(self.rule(Some(package), &own.dependency));
             }
+        }
+        if against.is_empty() {
+            against = self.name_clashes(package);
         }
         if against.is_empty() {
             // Greedy as apk is, it may have decided otherwise before the need was known.

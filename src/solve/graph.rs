@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::table::{Table, key};
 use super::tags::TagSet;
 use super::{RepositoryNumber, Request};
-use crate::apk::dependency::Dependency;
+use crate::apk::dependency::{Dependency, Provide};
 use crate::apk::index::{Flaw, Package};
 use crate::arch::Arch;
 
@@ -76,6 +76,16 @@ pub(super) struct Node<'a> {
     pub(super) obstacle: Option<Obstacle>,
     pub(super) tags: TagSet,
     pub(super) installed: Option<Resident<'a>>,
+}
+
+impl Node<'_> {
+    /// The names it depends on or must not be with, each once.
+    pub(super) fn distinct_needs(&self) -> Vec<NameId> {
+        let mut names: Vec<NameId> = self.depends.iter().map(|need| need.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
 }
 
 /// Why a package cannot be installed whatever the world is.
@@ -153,8 +163,8 @@ impl<'a> Graph<'a> {
         let depends = self.needs(depends.collect());
         let install_if = package.install_if().zip(package.parse_install_if()).collect();
         let install_if = self.needs(install_if);
-        let provided: Vec<_> = self.provided(candidate);
-        let provides = provided.into_iter().map(|(name, version)| (self.name(name), version)).collect();
+        let held = self.held_by(candidate);
+        let provides = held.into_iter().map(|(name, version)| (self.name(name), version)).collect();
         let id = self.packages.push(Node {
             candidate,
             package,
@@ -178,22 +188,18 @@ impl<'a> Graph<'a> {
             .collect()
     }
 
-    fn provided(&self, candidate: CandidateKey) -> Vec<(&'a str, Option<&'a str>)> {
+    /// The names a candidate holds, its own first.
+    fn held_by(&self, candidate: CandidateKey) -> Vec<(&'a str, Option<&'a str>)> {
         let package = self.universe.candidates[candidate].package;
         let own = (package.name(), Some(package.version()));
-        std::iter::once(own)
-            .chain(package.provides().filter_map(crate::apk::dependency::Provide::split))
-            .collect()
+        std::iter::once(own).chain(package.provides().filter_map(Provide::split)).collect()
     }
 
     /// Tells the names a package speaks of that it does.
     fn register(&mut self, id: PackageId) {
         let node = &self.packages[id];
-        for need in &node.depends {
-            let dependants = &mut self.names[need.name].dependants;
-            if dependants.last() != Some(&id) {
-                dependants.push(id);
-            }
+        for name in node.distinct_needs() {
+            self.names[name].dependants.push(id);
         }
         for need in &node.install_if {
             let conditional = &mut self.names[need.name].conditional;

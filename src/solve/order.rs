@@ -16,7 +16,6 @@ use super::solution::{Action, Chosen, Solution, Source, Step};
 use super::state::State;
 use super::table::Table;
 use super::tags::TagSet;
-use crate::apk::dependency::Tag;
 use crate::apk::version;
 
 /// Arranges what was decided into steps.
@@ -152,7 +151,15 @@ impl Arranger<'_> {
         let copies = &universe.candidates[node.candidate].copies;
         let from = |allowed: TagSet| copies.iter().find(|copy| universe.tags.set_of(copy.tag).meets(allowed));
         let copy = from(TagSet::UNTAGGED).or_else(|| from(allowed));
-        let tag: Option<Tag> = copy.and_then(|copy| copy.tag.cloned());
+        let tag = match copy {
+            Some(copy) => copy.tag,
+            // Of a package that no repository has any more only its own pin is known.
+            None => node
+                .installed
+                .and_then(|it| it.tag)
+                .filter(|tag| universe.tags.set_of(Some(tag)).meets(allowed)),
+        };
+        let tag = tag.cloned();
         let source = match (node.installed, copy) {
             (Some(resident), _) => Source::Installed(resident.number),
             (None, Some(copy)) => Source::Repository(copy.repository, copy.number),

@@ -33,39 +33,30 @@ impl Preference<'_> {
             Ambition::Installable => Ordering::Equal,
         };
         latest
-            .then_with(|| self.compare_by(a, b, |package| self.state.is_selectable(package)))
-            .then_with(|| self.compare_by(a, b, |package| !self.state.names[name].shunned.contains(&package)))
-            .then_with(|| self.compare_by(a, b, |package| self.state.packages[package].grouped))
-            .then_with(|| self.compare_by(a, b, |package| Reverse(self.state.packages[package].objections)))
-            .then_with(|| self.compare_by(a, b, |package| self.state.is_allowed(self.graph, package)))
+            .then_with(|| compare_by(a, b, |package| self.state.is_selectable(package)))
+            .then_with(|| compare_by(a, b, |package| !self.state.names[name].shunned.contains(&package)))
+            .then_with(|| compare_by(a, b, |package| self.state.packages[package].grouped))
+            .then_with(|| compare_by(a, b, |package| Reverse(self.state.packages[package].objections)))
+            .then_with(|| compare_by(a, b, |package| self.state.is_allowed(self.graph, package)))
             .then_with(|| match self.options.availability {
-                Availability::Repositories => self.compare_by(a, b, |package| self.is_available(package)),
+                Availability::Repositories => compare_by(a, b, |package| self.is_available(package)),
                 Availability::InstalledToo => Ordering::Equal,
             })
             .then_with(|| {
-                self.compare_by(a, b, |package| {
+                compare_by(a, b, |package| {
                     self.graph.packages[package].tags.meets(self.state.packages[package].preferred)
                 })
             })
             .then_with(|| match self.options.upgrade {
-                Upgrade::No => self.compare_by(a, b, |package| self.is_installed(package)),
+                Upgrade::No => compare_by(a, b, |package| self.is_installed(package)),
                 Upgrade::Yes => Ordering::Equal,
             })
             .then_with(|| self.compare_versions(a, b))
             .then_with(|| {
-                self.compare_by(a, b, |package| self.graph.packages[package].package.provider_priority())
+                compare_by(a, b, |package| self.graph.packages[package].package.provider_priority())
             })
-            .then_with(|| self.compare_by(a, b, |package| self.is_installed(package)))
-            .then_with(|| self.compare_by(a, b, |package| Reverse(self.repository_rank(package))))
-    }
-
-    fn compare_by<O: Ord>(
-        &self,
-        a: &Provider<'_>,
-        b: &Provider<'_>,
-        key: impl Fn(PackageId) -> O,
-    ) -> Ordering {
-        key(a.package).cmp(&key(b.package))
+            .then_with(|| compare_by(a, b, |package| self.is_installed(package)))
+            .then_with(|| compare_by(a, b, |package| Reverse(self.repository_rank(package))))
     }
 
     /// By the version under the requested name, then, of the same package, by its own.
@@ -98,4 +89,8 @@ impl Preference<'_> {
         let allowed = self.state.packages[package].allowed;
         first_repository(self.graph.universe, candidate, allowed).map_or(u32::MAX, |number| number.0)
     }
+}
+
+fn compare_by<O: Ord>(a: &Provider<'_>, b: &Provider<'_>, key: impl Fn(PackageId) -> O) -> Ordering {
+    key(a.package).cmp(&key(b.package))
 }

@@ -40,8 +40,8 @@ struct Resident {
     /// Those it depends on or came because of.
     needs: Vec<ResidentId>,
     entered: bool,
-    /// How many had gone when it was last tried: before another goes there is no use in trying again.
-    tried_at: Option<usize>,
+    /// After how many steps, and how, it was last tried: before another there is no use in trying again.
+    tried: Option<(usize, Circle)>,
 }
 
 /// Whether a circle may be broken.
@@ -86,7 +86,7 @@ impl Purger {
                 dependants: Vec::new(),
                 needs: Vec::new(),
                 entered: false,
-                tried_at: None,
+                tried: None,
             });
         }
         connect(&mut residents, &installed);
@@ -124,11 +124,11 @@ impl Purger {
             match task {
                 Task::Enter(resident, circle) => {
                     let known = &mut self.residents[resident];
-                    let untried = known.tried_at != Some(steps.len()) || tasks.is_empty();
-                    if known.fate != Fate::Goes || known.entered || !untried {
+                    let attempt = Some((steps.len(), circle));
+                    if known.fate != Fate::Goes || known.entered || known.tried == attempt {
                         continue;
                     }
-                    (known.entered, known.tried_at) = (true, Some(steps.len()));
+                    (known.entered, known.tried) = (true, attempt);
                     tasks.push(Task::Leave(resident, circle));
                     tasks.extend(known.dependants.iter().rev().map(|next| Task::Enter(*next, circle)));
                 }

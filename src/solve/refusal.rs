@@ -160,7 +160,8 @@ impl fmt::Display for Report<'_> {
         for culprit in self.0 {
             if heading != Some(&culprit.asked) {
                 let line_break = if heading.is_some() { "\n" } else { "" };
-                write!(f, "{line_break}{} cannot be installed", culprit.asked)?;
+                let verb = if culprit.asked.conflict { "had" } else { "installed" };
+                write!(f, "{line_break}{} cannot be {verb}", culprit.asked)?;
                 heading = Some(&culprit.asked);
             }
             write!(f, "\n  {culprit}\n  required by: ")?;
@@ -215,6 +216,10 @@ impl fmt::Display for Offer {
 impl fmt::Display for Against {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Rule { by, rule } if by == WORLD && rule.conflict => {
+                write!(f, "the world excludes {}", rule.without_conflict())
+            }
+            Self::Rule { by, rule } if by == WORLD => write!(f, "the world asks for {rule}"),
             Self::Rule { by, rule } if rule.conflict => {
                 write!(f, "{by} excludes {}", rule.without_conflict())
             }
@@ -252,7 +257,7 @@ impl Culprit {
                     .collect();
                 offers.join("\n")
             }
-            Cause::Unknown { near, .. } if !near.is_empty() => format!("near {name}: {}", near.join(", ")),
+            Cause::Unknown { near, .. } if !near.is_empty() => format!("did you mean {}?", near.join(", ")),
             Cause::Unknown { .. } => format!("add a repository that has {name}, or leave it out"),
             Cause::NoSuchVersion { .. } => {
                 format!(
@@ -316,7 +321,7 @@ impl Explain for Refusal {
                         contenders.push(contender);
                     }
                 }
-                if !contenders.is_empty() {
+                if contenders.len() > 1 {
                     hints.push(format!("leave out one of {}", contenders.join(", ")));
                 }
                 (!hints.is_empty()).then(|| hints.join("\n"))

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use super::graph::{Graph, NameId, Need, PackageId};
+use super::graph::{Graph, NameId, Need, Node, PackageId};
 use super::preference::Preference;
 use super::state::{Holder, State};
 use super::tags::TagSet;
@@ -24,6 +24,9 @@ pub(super) fn decide(graph: &Graph<'_>, request: &Request) -> State {
     }
     for need in &graph.world {
         decider.require_of_world(need);
+    }
+    for name in graph.names.keys() {
+        decider.pass_if_unwanted(name);
     }
     decider.run();
     decider.state
@@ -51,6 +54,18 @@ impl Decider<'_> {
                 return;
             }
         }
+    }
+
+    /// What can provide a name has changed.
+    fn mark_changed(&mut self, name: NameId) {
+        self.state.names[name].changed = true;
+        self.mark_dirty(name);
+    }
+
+    /// What the packages of a name depend on has changed.
+    fn mark_doubtful(&mut self, name: NameId) {
+        self.state.names[name].doubtful = true;
+        self.mark_dirty(name);
     }
 
     pub(super) fn mark_dirty(&mut self, name: NameId) {
@@ -91,13 +106,27 @@ impl Decider<'_> {
         }
     }
 
+    /// Requires a name.
+    fn want(&mut self, name: NameId) {
+        let graph = self.graph;
+        self.mark_dirty(name);
+        self.state.names[name].required += 1;
+        if self.state.names[name].required > 1 {
+            return;
+        }
+        // Its packages may now be chosen for the other names they provide without anybody naming them.
+        let own = graph.names[name].providers.iter().map(|provider| &graph.packages[provider.package]);
+        for (provided, _) in own.filter(|node| node.name == name).flat_map(|node| &node.provides) {
+            self.mark_dirty(*provided);
+        }
+    }
+
     /// Drops the providers that do not fit a need, or, of a conflict, those that do.
     fn require(&mut self, need: &Need, by: Option<PackageId>, allowed: TagSet) {
         let graph = self.graph;
         if !need.dependency.conflict {
-            self.state.names[need.name].required += 1;
+            self.want(need.name);
         }
-        self.mark_dirty(need.name);
         let mut previous = None;
         for provider in &graph.names[need.name].providers {
             // A package that provides the name in several versions stands there several times.
@@ -137,7 +166,7 @@ impl Decider<'_> {
         if state.objections == 1 {
             let graph = self.graph;
             for (name, _) in &graph.packages[package].provides {
-                self.mark_dirty(*name);
+                self.mark_changed(*name);
             }
         }
     }
@@ -147,8 +176,15 @@ impl Decider<'_> {
     /// Draws the conclusions of what changed about a name.
     fn reconsider(&mut self, name: NameId) {
         let graph = self.graph;
-        for dependant in &graph.names[name].dependants {
-            self.drop_if_hopeless(*dependant, name);
+        if std::mem::take(&mut self.state.names[name].changed) {
+            for dependant in &graph.names[name].dependants {
+                self.mark_doubtful(graph.packages[*dependant].name);
+            }
+        }
+        if std::mem::take(&mut self.state.names[name].doubtful) {
+            for provider in &graph.names[name].providers {
+                self.drop_if_hopeless(provider.package);
+            }
         }
         for conditional in &graph.names[name].conditional {
             self.consider_install_if(*conditional);
@@ -169,15 +205,14 @@ impl Decider<'_> {
         self.shun_what_none_provides(name, &candidates);
     }
 
-    /// Drops a package one of whose dependencies on `name` cannot be had any more.
-    fn drop_if_hopeless(&mut self, package: PackageId, name: NameId) {
+    /// Drops a package one of whose dependencies cannot be had. One that never could be had is only noticed
+    /// when something else changes that a package of the same name depends on, as apk notices it.
+    fn drop_if_hopeless(&mut self, package: PackageId) {
         let state = &self.state.packages[package];
         if state.objections > 0 || state.chosen {
             return;
         }
-        let graph = self.graph;
-        let on_name = graph.packages[package].depends.iter().filter(|need| need.name == name);
-        if on_name.into_iter().any(|need| self.is_hopeless(package, need)) {
+        if self.graph.packages[package].depends.iter().any(|need| self.is_hopeless(package, need)) {
             self.object(package);
         }
     }
@@ -235,8 +270,7 @@ impl Decider<'_> {
                 && others.iter().all(needs_it);
             if shared {
                 self.state.names[name].shared.push(need.name);
-                self.state.names[need.name].required += 1;
-                self.mark_dirty(need.name);
+                self.want(need.name);
             }
         }
     }
@@ -266,6 +300,33 @@ impl Decider<'_> {
         }
     }
 
+    /// A name that nobody wants, and that nobody undecided can come to want, has no say any more.
+    fn pass_if_unwanted(&mut self, name: NameId) {
+        let state = &self.state.names[name];
+        if state.open_dependants == 0 && state.required == 0 && !state.awaited {
+            self.pass(name);
+        }
+    }
+
+    /// The packages of a name are no open dependants any more.
+    fn pass(&mut self, name: NameId) {
+        let graph = self.graph;
+        let mut passed = vec![name];
+        while let Some(name) = passed.pop() {
+            if std::mem::replace(&mut self.state.names[name].passed, true) {
+                continue;
+            }
+            let own = graph.names[name].providers.iter().map(|provider| &graph.packages[provider.package]);
+            for need in own.filter(|node| node.name == name).flat_map(Node::distinct_needs) {
+                let state = &mut self.state.names[need];
+                state.open_dependants = state.open_dependants.saturating_sub(1);
+                if state.open_dependants == 0 && state.required == 0 && !state.awaited {
+                    passed.push(need);
+                }
+            }
+        }
+    }
+
     // Choosing.
 
     /// Of the open names that need a decision, the one to decide next.
@@ -279,7 +340,13 @@ impl Decider<'_> {
                 });
             let has_package =
                 known.providers.iter().any(|provider| self.graph.packages[provider.package].name == *name);
-            (state.settled, selects_itself, state.requested, has_package, known.order)
+            (
+                state.settled && state.open_dependants == 0,
+                selects_itself,
+                state.requested,
+                has_package,
+                known.order,
+            )
         };
         let open = self.state.names.keys().filter(|name| {
             let state = &self.state.names[*name];
@@ -331,7 +398,8 @@ impl Decider<'_> {
             if !matches!(state.holder, Holder::Package(_)) {
                 state.holder = Holder::Package(package);
             }
-            self.mark_dirty(*name);
+            self.pass(*name);
+            self.mark_changed(*name);
             for rival in &graph.names[*name].providers {
                 if rival.package != package && graph.clash_on(*name, package, rival.package) {
                     self.object(rival.package);
@@ -343,7 +411,7 @@ impl Decider<'_> {
 
     pub(super) fn choose_nobody(&mut self, name: NameId) {
         self.state.names[name].holder = Holder::Nobody;
-        self.mark_dirty(name);
+        self.mark_changed(name);
     }
 }
 

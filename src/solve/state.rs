@@ -23,6 +23,7 @@ pub(super) enum Holder {
 }
 
 /// What is decided about a name.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any of them go together")]
 pub(super) struct NameState {
     /// How many dependencies want it to be there.
     pub(super) required: u32,
@@ -31,12 +32,20 @@ pub(super) struct NameState {
     pub(super) requested: bool,
     /// Only one candidate is left.
     pub(super) settled: bool,
+    /// How many packages that depend on it, or must not be with it, are of names not decided yet.
+    pub(super) open_dependants: usize,
+    /// Nothing more will come of it for the names its packages depend on.
+    pub(super) passed: bool,
     /// Somebody has to choose its provider and nobody did.
     pub(super) undecidable: bool,
     /// A package of this name comes by itself.
     pub(super) awaited: bool,
     /// Waits to be looked at again.
     pub(super) dirty: bool,
+    /// Who provides it has changed, which its dependants have to look at.
+    pub(super) changed: bool,
+    /// What its packages depend on has changed, so some of them may be hopeless now.
+    pub(super) doubtful: bool,
     /// The names required because all candidates depend on them.
     pub(super) shared: Vec<NameId>,
     /// Providers that another required name can do without.
@@ -44,6 +53,7 @@ pub(super) struct NameState {
 }
 
 /// What is decided about a package.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any of them go together")]
 pub(super) struct PackageState {
     /// How much stands against it. It can be chosen without an error only if nothing does.
     pub(super) objections: u32,
@@ -63,14 +73,18 @@ pub(super) struct PackageState {
 
 impl State {
     pub(super) fn new(graph: &Graph<'_>) -> Self {
-        let names = graph.names.map(|_| NameState {
+        let names = graph.names.map(|name| NameState {
             required: 0,
             holder: Holder::Open,
             requested: false,
             settled: false,
+            open_dependants: name.dependants.len(),
+            passed: false,
             undecidable: false,
             awaited: false,
             dirty: false,
+            changed: false,
+            doubtful: false,
             shared: Vec::new(),
             shunned: Vec::new(),
         });

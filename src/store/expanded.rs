@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, Temporary};
 use super::{Paths, StoreError};
-use crate::archive::table::{Place, Table};
+use crate::archive::table::{Place, Table, TableKind};
 use crate::content::{Content, OpenFile, ReadAt};
 use crate::digest::{Sha256, Sha512};
 use crate::root::{self, FileError};
@@ -28,14 +28,20 @@ const MAX_TABLE: u64 = 1 << 30;
 /// How much is written at a time.
 const BUFFER: usize = 256 * 1024;
 
-/// By which rules an archive was expanded.
+/// What an archive is, which says by which rules it was expanded, and what is noted about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Origin {
-    /// Those of a package's data member.
-    Package,
-    /// Those of a root filesystem.
-    Rootfs,
+    /// A package that was verified.
+    Package {
+        /// The fingerprint of the key that signed it.
+        key: Sha256,
+    },
+    /// A root filesystem.
+    Rootfs {
+        /// The SHA-512 of the archive, with which it may be compared too.
+        sha512: Sha512,
+    },
 }
 
 /// What the first line of a table's file says.
@@ -45,9 +51,6 @@ struct Header {
     version: u32,
     origin: Origin,
     blob: Sha256,
-    /// Known for archives that are compared with a SHA-512 too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    blob_sha512: Option<Sha512>,
     tar_length: u64,
 }
 
@@ -55,7 +58,7 @@ struct Header {
 #[derive(Clone)]
 pub struct Expanded {
     blob: Sha256,
-    pub(super) blob_sha512: Option<Sha512>,
+    pub(super) origin: Origin,
     table: Arc<Table>,
     tar: Arc<dyn ReadAt>,
 }
@@ -87,12 +90,21 @@ impl Expanded {
         Content::slice(Arc::clone(&self.tar), place.offset, place.length, place.sha256)
     }
 
+    /// Whether every file in it still has the bytes that were recorded. Reads all of it.
+    pub fn is_intact(&self) -> bool {
+        let mut places = self.table.entries.iter().filter_map(|entry| match &entry.kind {
+            TableKind::File(place) => Some(place),
+            _ => None,
+        });
+        places.all(|place| self.content(place).copy_to(&mut io::sink()).is_ok())
+    }
+
     /// The expanded form of `blob`, if it is there and whole.
-    pub(super) fn read(paths: &Paths, blob: Sha256, origin: Origin) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(paths: &Paths, blob: Sha256) -> Result<Option<Self>, StoreError> {
         let (toc, tar) = (paths.toc(blob), paths.tar(blob));
         let Some(bytes) = if_there(root::read_file(&toc, MAX_TABLE))? else { return Ok(None) };
         let Some((header, table)) = parse(&bytes) else { return Ok(None) };
-        if (header.version, header.origin, header.blob) != (VERSION, origin, blob) {
+        if (header.version, header.blob) != (VERSION, blob) {
             return Ok(None);
         }
         let Some(file) = if_there(root::open_file(&tar))? else { return Ok(None) };
@@ -100,7 +112,7 @@ impl Expanded {
         if tar.length() != header.tar_length {
             return Ok(None);
         }
-        Ok(Some(Self { blob, blob_sha512: header.blob_sha512, table: Arc::new(table), tar: Arc::new(tar) }))
+        Ok(Some(Self { blob, origin: header.origin, table: Arc::new(table), tar: Arc::new(tar) }))
     }
 }
 
@@ -129,16 +141,10 @@ impl Unnamed {
 
     /// Gives it its names. Of two processes that do so at once the later replaces the earlier's files by
     /// equal ones; whoever has the earlier ones open keeps them.
-    pub(super) fn commit(
-        self,
-        paths: &Paths,
-        blob: Sha256,
-        blob_sha512: Option<Sha512>,
-        origin: Origin,
-    ) -> Result<Expanded, StoreError> {
+    pub(super) fn commit(self, paths: &Paths, blob: Sha256, origin: Origin) -> Result<Expanded, StoreError> {
         let path = paths.tar(blob);
         let tar_length = self.tar.file()?.metadata().map_err(FileError::on("look at", &path))?.len();
-        let header = Header { version: VERSION, origin, blob, blob_sha512, tar_length };
+        let header = Header { version: VERSION, origin, blob, tar_length };
         let toc = Temporary::create(&paths.temporary())?;
         toc.file()?
             .write_all(&serialise(&header, &self.table).map_err(FileError::on("write", toc.path()))?)
@@ -146,7 +152,7 @@ impl Unnamed {
         // The table comes last: where it is, the tar is.
         let tar = open(self.tar.commit(&path)?, &path)?;
         toc.commit(&paths.toc(blob))?;
-        Ok(Expanded { blob, blob_sha512, table: Arc::new(self.table), tar: Arc::new(tar) })
+        Ok(Expanded { blob, origin, table: Arc::new(self.table), tar: Arc::new(tar) })
     }
 }
 

@@ -10,9 +10,10 @@
 //! lock                  shared by who uses the store, held alone by who empties it
 //! ```
 //!
-//! Nothing here is trusted because it lies here. A package is held against index and keyring each time;
-//! what that leaves unread on a warm run is the data, which then comes from the expanded tar, where every
-//! file is hashed when it is copied ([`Expanded::content`]). Whatever is found damaged is dropped and made
+//! A package is held against index and keyring each time. What that leaves unread on a warm run is its data,
+//! which then comes from the expanded tar, where every file is hashed when it is copied
+//! ([`Expanded::content`]); and its signature is not computed again where the table notes that the key which
+//! decides was found to have made it. Both rest on the store being private. Whatever is found damaged is dropped and made
 //! again: the expanded form from the blob, which is then hashed whole, the blob from its source.
 //!
 //! Several processes may work in one store at once, without locks on entries: names appear by rename when
@@ -168,21 +169,24 @@ impl Store {
     ) -> Result<Option<StoredPackage>, StoreError> {
         let Some(blob) = reference(&self.paths.identity(expected.identity))? else { return Ok(None) };
         let Some(file) = self.open_blob(blob)? else { return Ok(None) };
-        let Ok(verified) = VerifiedPackage::recall(&file, expected, keyring) else {
+        self.touch(blob);
+        if let Some(expanded) = Expanded::read(&self.paths, blob)?
+            && let Origin::Package { key } = expanded.origin
+        {
+            if let Ok(verified) = VerifiedPackage::recall(&file, expected, keyring, key) {
+                return Ok(Some(StoredPackage { verified, expanded }));
+            }
             // It may be damaged, or the same package signed by somebody else.
             self.drop_if_damaged(blob, &file)?;
             return Ok(None);
-        };
-        self.touch(blob);
-        if let Some(expanded) = Expanded::read(&self.paths, blob, Origin::Package)? {
-            return Ok(Some(StoredPackage { verified, expanded }));
         }
         if self.drop_if_damaged(blob, &file)? {
             return Ok(None);
         }
-        let verified = VerifiedPackage::check(&file, expected, keyring)?;
-        let expanded =
-            self.expand_package(&verified, &file)?.commit(&self.paths, blob, None, Origin::Package)?;
+        // The file is as it was kept; that it is not what is asked for now is no fault of the store's.
+        let Ok(verified) = VerifiedPackage::check(&file, expected, keyring) else { return Ok(None) };
+        let expanded = self.expand_package(&verified, &file)?;
+        let expanded = expanded.commit(&self.paths, blob, signed_by(&verified))?;
         Ok(Some(StoredPackage { verified, expanded }))
     }
 
@@ -199,7 +203,7 @@ impl Store {
         let verified = VerifiedPackage::check(&copy.file, expected, keyring)?;
         let expanded = self.expand_package(&verified, &copy.file)?;
         copy.temporary.commit(&self.paths.blob(copy.sha256))?;
-        let expanded = expanded.commit(&self.paths, copy.sha256, None, Origin::Package)?;
+        let expanded = expanded.commit(&self.paths, copy.sha256, signed_by(&verified))?;
         self.refer(&self.paths.identity(expected.identity), copy.sha256)?;
         Ok(StoredPackage { verified, expanded })
     }
@@ -208,8 +212,8 @@ impl Store {
     pub fn recall_rootfs(&self, blob: Sha256) -> Result<Option<StoredRootfs>, StoreError> {
         let Some(file) = self.open_blob(blob)? else { return Ok(None) };
         self.touch(blob);
-        if let Some(expanded) = Expanded::read(&self.paths, blob, Origin::Rootfs)?
-            && let Some(sha512) = expanded.blob_sha512
+        if let Some(expanded) = Expanded::read(&self.paths, blob)?
+            && let Origin::Rootfs { sha512 } = expanded.origin
         {
             return Ok(Some(StoredRootfs { expanded, sha512 }));
         }
@@ -221,7 +225,7 @@ impl Store {
         let sha512 = sha512.finish();
         let object = format!("blob {blob}");
         let expanded =
-            self.expand_rootfs(&object, &file)?.commit(&self.paths, blob, Some(sha512), Origin::Rootfs)?;
+            self.expand_rootfs(&object, &file)?.commit(&self.paths, blob, Origin::Rootfs { sha512 })?;
         Ok(Some(StoredRootfs { expanded, sha512 }))
     }
 
@@ -240,7 +244,7 @@ impl Store {
         accept(copy.sha256, sha512)?;
         let expanded = self.expand_rootfs(object, &copy.file)?;
         copy.temporary.commit(&self.paths.blob(copy.sha256)).map_err(StoreError::File)?;
-        let expanded = expanded.commit(&self.paths, copy.sha256, Some(sha512), Origin::Rootfs)?;
+        let expanded = expanded.commit(&self.paths, copy.sha256, Origin::Rootfs { sha512 })?;
         Ok(StoredRootfs { expanded, sha512 })
     }
 
@@ -366,6 +370,10 @@ impl Store {
             let _ = File::open(&path).and_then(|file| file.set_modified(now));
         }
     }
+}
+
+fn signed_by(package: &VerifiedPackage) -> Origin {
+    Origin::Package { key: package.key().fingerprint() }
 }
 
 /// The blob that `path` names. A reference that is none is as if it were not there.

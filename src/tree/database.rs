@@ -137,13 +137,15 @@ impl Database {
 
     /// The text of `etc/apk/world`.
     pub fn world_text(&self) -> String {
-        let mut lines: Vec<String> = self.world.iter().map(ToString::to_string).collect();
-        lines.sort_by(|a, b| {
-            let key = |line: &str| line.trim_start_matches('!').to_ascii_lowercase();
-            key(a).cmp(&key(b)).then_with(|| a.cmp(b))
-        });
-        lines.dedup();
-        lines.into_iter().map(|line| line + "\n").collect()
+        let mut world: Vec<(String, String)> = self
+            .world
+            .iter()
+            .map(|dependency| (dependency.name.to_ascii_lowercase(), dependency.to_string()))
+            .collect();
+        // By the names alone: `php7@tag` comes before `php7-fpm`, which its text would not.
+        world.sort();
+        world.dedup();
+        world.into_iter().map(|(_, line)| line + "\n").collect()
     }
 
     /// The entries of `lib/apk/db/scripts.tar`: name, time and text, in the order of the database.

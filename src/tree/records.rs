@@ -70,7 +70,11 @@ impl Installation {
         // One of the two forms is read; two would be two truths.
         remove(&mut self.tree, "lib/apk/db/scripts.tar.gz")?;
         for (name, pem) in records.keys {
-            write(&mut self.tree, &format!("etc/apk/keys/{name}"), pem.clone())?;
+            let path = format!("etc/apk/keys/{name}");
+            // A package of keys has it already, as a rule.
+            if self.tree.get(&TreePath::relative(&path).unwrap_or_default()).is_none() {
+                write(&mut self.tree, &path, pem.clone())?;
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Packages, indexes and keys made by the tests themselves, small and signed on the fly.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -51,7 +52,7 @@ impl Made {
     }
 }
 
-/// The package `name` 1-r0 for x86_64 with one file, `usr/share/NAME`, signed with `key`.
+/// The package `name` 1-r0 for `x86_64` with one file, `usr/share/NAME`, signed with `key`.
 pub(crate) fn package(name: &str, content: &[u8], key: &SigningKey) -> Made {
     let version = "1-r0";
     let info = PackageInfo {
@@ -67,7 +68,7 @@ pub(crate) fn package(name: &str, content: &[u8], key: &SigningKey) -> Made {
         mode,
         owner: PackageOwner::root(),
         mtime: 1_700_000_000,
-        xattrs: Default::default(),
+        xattrs: BTreeMap::new(),
     };
     let mut entries = [
         entry("usr", PackageFileKind::Directory, 0o755),
@@ -93,7 +94,7 @@ pub(crate) fn index(description: &str, packages: &[&Made], key: &SigningKey) -> 
     write_index(&mut listed, &notes, Some(key)).unwrap()
 }
 
-/// Writes a repository of `packages` into `directory`: index and packages, for x86_64.
+/// Writes a repository of `packages` into `directory`: index and packages, for `x86_64`.
 pub(crate) fn repository(directory: &Path, description: &str, packages: &[&Made], key: &SigningKey) {
     let below = directory.join("x86_64");
     files::write(&below.join("APKINDEX.tar.gz"), &index(description, packages, key));

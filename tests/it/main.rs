@@ -19,20 +19,20 @@ mod attacks;
 mod base_proof;
 /// The command line as its users meet it.
 mod command_line;
+// The example that builds the repository uses another part of it.
+#[allow(dead_code, reason = "shared with the example")]
+#[path = "../../demo/mod.rs"]
+mod demo;
 /// The main job on the embedded default: no network, no root.
 mod demo_image;
+/// The repository of the `demo` profile against its sources and the real apk.
+mod demo_repository;
 /// Images in Docker, podman and skopeo.
 mod engines;
 /// Where bytes come from: indexes, packages, releases, and what is refused of them.
 mod fetch;
 /// Which module may import which.
 mod floors;
-// The example that builds the repository uses another part of it.
-#[allow(dead_code, reason = "shared with the example")]
-#[path = "../../demo/mod.rs"]
-mod demo;
-/// The repository of the `demo` profile against its sources and the real apk.
-mod demo_repository;
 /// Archives that other programs wrote.
 mod foreign_tars;
 /// The formats against the real apk and the real packages: what we write, and what we read.
@@ -53,3 +53,5 @@ mod solve_cases;
 mod solve_text;
 /// The store: what it keeps, what it refuses, and that damage never gets past it.
 mod store;
+/// Trees and installed databases against the real apk's.
+mod trees;

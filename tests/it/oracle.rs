@@ -8,6 +8,7 @@ use apkcompose::apk::dependency::Dependency;
 use apkcompose::apk::index::Index;
 use apkcompose::apk::installed::InstalledText;
 use apkcompose::arch::Arch;
+use apkcompose::kind::Explain as _;
 use apkcompose::solve::{Installed, Options, Repository, Request, solve};
 use flate2::read::MultiGzDecoder;
 
@@ -49,6 +50,36 @@ fn steps_and_their_order_are_those_of_the_recorded_answers() {
         let steps = solve_text::steps(&repositories, Some(&installed), &solution);
         assert_eq!(steps, expected(&text), "{}", answer.display());
     }
+}
+
+#[test]
+fn the_iso_as_a_whole_is_refused_and_both_sides_of_the_conflict_are_named() {
+    let Some(alpine) = need::alpine("the_iso_as_a_whole_is_refused_and_both_sides_of_the_conflict_are_named")
+    else {
+        return;
+    };
+    let index = index(&alpine.repository("iso-3.19.1"));
+    let repositories = [Repository { index: &index, tag: None, name: "iso-3.19.1".to_owned() }];
+    let request = |world: Vec<Dependency>| Request {
+        arch: Arch::X86_64,
+        world,
+        requested: Vec::new(),
+        options: Options::default(),
+    };
+    let all: Vec<Dependency> = index.packages().map(|package| Dependency::on(package.name())).collect();
+    let harmless: Vec<Dependency> =
+        all.iter().filter(|d| !["vlan", "network-extras"].contains(&&*d.name)).cloned().collect();
+
+    let refusal = solve(&repositories, None, &request(all)).unwrap_err();
+    let solution = solve(&repositories, None, &request(harmless)).unwrap();
+
+    insta::assert_snapshot!(format!("{refusal}\nhint: {}", refusal.hint().unwrap()), @r"
+    ifupdown-ng cannot be installed
+      ifupdown-ng-0.12.1-r4 excludes vlan, but vlan-2.3-r1 is needed: the world asks for vlan, network-extras-2.0-r0 needs vlan
+      required by: world
+    hint: leave out one of vlan-2.3-r1, ifupdown-ng-0.12.1-r4, network-extras-2.0-r0
+    ");
+    assert_eq!(solution.packages.len(), 98);
 }
 
 /// The names after `apk add --simulate` in the first line.

@@ -30,8 +30,8 @@ fn every_case_comes_out_as_it_says() {
     cases.sort();
     assert!(cases.len() >= 40);
     let mut wrong = String::new();
-    for case in cases {
-        let text = fs::read_to_string(&case).unwrap();
+    for path in cases {
+        let text = fs::read_to_string(&path).unwrap();
         let case = Case::parse(&text);
         let (expected, actual) = (case.expected(), case.run());
         if expected != actual {

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use apkcompose::apk::keys::{Keyring, PublicKey};
 use apkcompose::apk::package::{Expected, PackageHead};
+use apkcompose::apk::sign::SigningKey;
 use apkcompose::archive::table::{Place, TableKind};
 use apkcompose::content::ContentError;
 use apkcompose::digest::{Sha256, Sha512};
@@ -64,9 +65,10 @@ impl Own {
         while let Some(directory) = left.pop() {
             for entry in fs::read_dir(directory).unwrap() {
                 let entry = entry.unwrap();
-                match entry.file_type().unwrap().is_dir() {
-                    true => left.push(entry.path()),
-                    false => found.push((entry.path(), entry.metadata().unwrap().len())),
+                if entry.file_type().unwrap().is_dir() {
+                    left.push(entry.path());
+                } else {
+                    found.push((entry.path(), entry.metadata().unwrap().len()));
                 }
             }
         }
@@ -294,6 +296,8 @@ fn a_package_is_recalled_only_for_those_who_accept_its_signature() {
     let (own, made) = (Own::new(), small());
     own.add(&made).unwrap();
     assert!(own.store.recall_package(&made.expected, &keyring(other_key())).unwrap().is_none());
+    let pretender = SigningKey::generate("test.rsa.pub").unwrap();
+    assert!(own.store.recall_package(&made.expected, &keyring(&pretender)).unwrap().is_none());
     let shorter = Expected { size: made.expected.size - 1, ..made.expected.clone() };
     assert!(own.store.recall_package(&shorter, &keyring(key())).unwrap().is_none());
     assert!(own.recall(&made).is_some());
@@ -479,6 +483,7 @@ fn a_document_is_found_by_its_url_and_a_damaged_one_is_not() {
 fn rootfs() -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Regular);
     header.set_size(4);
     header.set_mode(0o644);
     header.set_mtime(0);

@@ -61,6 +61,25 @@ pub(crate) const INSTALLED: Exception = Exception {
     covers: |difference| difference.path == super::installed::PATH && difference.field == Field::Content,
 };
 
+/// The lines of repositories, which are written on purpose: the canonical ones that the profile used, never the
+/// directories that a build read. The real apk writes none.
+pub(crate) const REPOSITORIES: Exception = Exception {
+    name: "etc/apk/repositories",
+    reason: "an image names the public repositories it is made of, whatever was there before",
+    covers: |difference| difference.path == "etc/apk/repositories",
+};
+
+/// What packages of 3.13 put below the link `var/run`, whose target is absolute: with `--root`, which is how
+/// another architecture is installed, apk puts that outside of the root.
+pub(crate) const BELOW_AN_ABSOLUTE_LINK: Exception = Exception {
+    name: "below var/run -> /run",
+    reason: "the real apk follows absolute links out of the root it is given",
+    covers: |difference| {
+        let is_ours_alone = difference.field == Field::Presence && difference.expected.is_none();
+        is_ours_alone && difference.path.starts_with("run/")
+    },
+};
+
 /// The day of the last change of a password.
 pub(crate) const SHADOW_DAY: Exception =
     Exception { name: "the day in shadow", reason: "adduser writes today", covers: differs_in_the_day_alone };

@@ -112,6 +112,10 @@ fn parse_package(stanza: &str) -> Package {
             }
             ('a', _, Some(file)) => package.files.entry(file.clone()).or_default().access = Some(value),
             ('Z', _, Some(file)) => package.files.entry(file.clone()).or_default().checksum = Some(value),
+            // apk 2.14 writes stray ones beside a package's own.
+            ('r', None, _) if package.fields.contains_key(&'r') => {
+                package.fields.entry('r').and_modify(|replaces| *replaces += &format!(" {value}"));
+            }
             (_, None, _) => {
                 once(package.fields.insert(letter, value).is_none(), line);
                 package.order.push(letter);

@@ -29,10 +29,14 @@ const NO_REPOSITORIES: &str = "/.reference/none";
 const PLACES: [&str; 3] = ["/mnt", "/media", "/srv"];
 
 /// What the packages are installed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Base {
     Minirootfs,
     Scratch,
+    /// The root filesystem in a tar.
+    Tar(PathBuf),
+    /// The root filesystem in a tar, and it is its own apk that is run.
+    Itself(PathBuf),
 }
 
 /// Whether package scripts are run.
@@ -92,6 +96,16 @@ pub(crate) fn minirootfs(alpine: &Alpine) -> Reference {
 /// apk over an empty root for `arch`. Scripts can run only where `arch` is `x86_64`.
 pub(crate) fn scratch(alpine: &Alpine, arch: &str) -> Reference {
     Reference::over(alpine, Base::Scratch, arch)
+}
+
+/// apk over the root filesystem in the tar at `path`, for `arch`.
+pub(crate) fn over_tar(alpine: &Alpine, path: &Path, arch: &str) -> Reference {
+    Reference::over(alpine, Base::Tar(path.to_owned()), arch)
+}
+
+/// The apk in the root filesystem in the tar at `path`, over that root filesystem.
+pub(crate) fn inside_tar(alpine: &Alpine, path: &Path) -> Reference {
+    Reference::over(alpine, Base::Itself(path.to_owned()), "x86_64")
 }
 
 /// Whether `apk verify` accepts the package at `path` given the public key at `key` (in the file name it is
@@ -175,7 +189,28 @@ impl Reference {
 
     /// The tree after `apk add names`, whether or not it succeeded.
     pub(crate) fn try_add(&self, names: &[&str]) -> ReferenceTree {
-        self.run(Emit::Tree, &self.arguments(&[], names))
+        self.run(Emit::Tree, &self.arguments("add", &[], names))
+    }
+
+    /// The tree after `apk upgrade`, which must succeed.
+    pub(crate) fn upgrade(&self) -> ReferenceTree {
+        let tree = self.run(Emit::Tree, &self.arguments("upgrade", &["--no-self-upgrade"], &[]));
+        assert_eq!(tree.status, 0, "apk upgrade: {}", tree.apk_output);
+        tree
+    }
+
+    /// The tree after `apk del names`, which must succeed.
+    pub(crate) fn delete(&self, names: &[&str]) -> ReferenceTree {
+        let tree = self.run(Emit::Tree, &self.arguments("del", &[], names));
+        assert_eq!(tree.status, 0, "apk del {names:?}: {}", tree.apk_output);
+        tree
+    }
+
+    /// What `apk arguments` prints, which must succeed.
+    pub(crate) fn words(&self, applet: &str, arguments: &[&str]) -> String {
+        let done = self.run(Emit::Words, &self.arguments(applet, &[], arguments));
+        assert_eq!(done.status, 0, "apk {applet} {arguments:?}: {}", done.apk_output);
+        done.apk_output
     }
 
     /// The tree before anything is added.
@@ -186,18 +221,19 @@ impl Reference {
     /// The steps of `apk add --simulate names` in order, each as apk prints it (`Installing jq (1.7.1-r0)`), or
     /// what it prints when it refuses.
     pub(crate) fn simulate(&self, names: &[&str]) -> Result<Vec<String>, String> {
-        let done = self.run(Emit::Words, &self.arguments(&["--simulate"], names));
+        let done = self.run(Emit::Words, &self.arguments("add", &["--simulate"], names));
         if done.status == 0 { Ok(steps(&done.apk_output)) } else { Err(done.apk_output) }
     }
 
-    fn arguments(&self, more: &[&str], names: &[&str]) -> Vec<String> {
+    fn arguments(&self, applet: &str, more: &[&str], names: &[&str]) -> Vec<String> {
         let mut arguments: Vec<String> = match self.base {
-            Base::Minirootfs => vec![],
+            Base::Minirootfs | Base::Itself(_) => vec![],
             Base::Scratch => {
                 ["--root", "/target", "--initdb", "--arch", &self.arch].map(str::to_owned).to_vec()
             }
+            Base::Tar(_) => ["--root", "/target", "--arch", &self.arch].map(str::to_owned).to_vec(),
         };
-        arguments.extend(["add", "--no-network", "--no-progress", "--keys-dir", KEYS].map(str::to_owned));
+        arguments.extend([applet, "--no-network", "--no-progress", "--keys-dir", KEYS].map(str::to_owned));
         arguments.extend(["--repositories-file", NO_REPOSITORIES].map(str::to_owned));
         for (number, (tag, _)) in self.repositories.iter().enumerate() {
             let place = format!("{REPOSITORIES}/{number}");
@@ -219,10 +255,13 @@ impl Reference {
         let repositories = self.repositories.iter().map(|(_, path)| path.as_path());
         let keys = self.keys.iter().map(PathBuf::as_path);
         let read: Vec<&Path> = repositories.chain(keys).chain([self.alpine.root()]).collect();
-        command.arg(place_apart_from(&read)).arg(self.alpine.minirootfs("x86_64"));
-        command.arg(match self.base {
-            Base::Minirootfs => "host",
-            Base::Scratch => &self.arch,
+        command.arg(place_apart_from(&read)).arg(match &self.base {
+            Base::Itself(path) => path.clone(),
+            Base::Minirootfs | Base::Scratch | Base::Tar(_) => self.alpine.minirootfs("x86_64"),
+        });
+        command.arg(match &self.base {
+            Base::Minirootfs | Base::Itself(_) => "host",
+            Base::Scratch | Base::Tar(_) => &self.arch,
         });
         command.arg(match self.scripts {
             Scripts::Run => "yes",
@@ -234,6 +273,9 @@ impl Reference {
         });
         command.args(self.keys.iter().map(|key| format!("key={}", key.display())));
         command.args(self.repositories.iter().map(|(_, path)| format!("repository={}", path.display())));
+        if let Base::Tar(path) = &self.base {
+            command.arg(format!("target={}", path.display()));
+        }
         command.arg("--").args(arguments).stdin(Stdio::null());
 
         let output = command.output().unwrap_or_else(|error| panic!("cannot run unshare: {error}"));

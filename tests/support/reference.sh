@@ -6,10 +6,11 @@
 #
 #   PLACE    an existing directory that hides nothing that is read, to mount on
 #   BASE     the minirootfs, whose apk is run
-#   ROOT     host: the minirootfs is the root filesystem; else the architecture of an empty one
+#   ROOT     host: the minirootfs is the root filesystem; else the architecture of another one, empty or the
+#            one in the tar target=FILE
 #   SCRIPTS  yes: the root filesystem gets a /dev and a /proc, or scripts would write a file dev/null
 #   EMIT     tree or words
-#   then key=FILE and repository=DIR (in apk /.reference/repositories/0 and so on), `--`, and apk's arguments
+#   then target=FILE, key=FILE and repository=DIR (in apk /.reference/repositories/0 and so on), `--`, and apk's arguments
 set -eu
 place=$1 base=$2 root=$3 scripts=$4 emit=$5
 shift 5
@@ -22,9 +23,13 @@ work=$host/.reference
 mkdir "$work" "$work/keys" "$work/repositories"
 : >"$work/none"
 
+target=
 count=0
 while [ "$1" != -- ]; do
     case $1 in
+    target=*)
+        target=${1#target=}
+        ;;
     key=*)
         cp "${1#key=}" "$work/keys/"
         ;;
@@ -42,8 +47,11 @@ tree=$host
 if [ "$root" != host ]; then
     tree=$host/target
     mkdir "$tree"
+    if [ -n "$target" ]; then
+        tar -C "$tree" --numeric-owner --xattrs --xattrs-include='*' -xpf "$target"
+    fi
     # A simulation does not make the database it needs.
-    if [ "$emit" = words ]; then
+    if [ "$emit" = words ] && [ -z "$target" ]; then
         chroot "$host" /sbin/apk --root /target --initdb --arch "$root" add >/dev/null
     fi
 fi
