@@ -101,6 +101,14 @@ impl Bars {
     }
 }
 
+/// A bar that a failure cut short does not stay above the error.
+impl Drop for Bars {
+    fn drop(&mut self) {
+        // A terminal that cannot be cleared does no harm.
+        let _ = self.all.clear();
+    }
+}
+
 impl Reporter for Bars {
     fn begin(&self, step: Step, total: u64) {
         let bar = ProgressBar::hidden().with_style(Self::style(step)).with_prefix(step.to_string());
