@@ -303,11 +303,12 @@ impl Staging<'_> {
         let database = &self.installation.database;
         let watching: Vec<String> = database.triggers.keys().map(ToString::to_string).collect();
         for name in watching {
+            if !plan.pulls_trigger(&self.installation.database, &name) {
+                continue;
+            }
             if name == busybox::PACKAGE {
                 busybox::install_links(&mut self.installation.tree)?;
-            } else if let Some(package) = self.installation.database.package(&name)
-                && plan.pulls_trigger(&self.installation.database, &name)
-            {
+            } else if let Some(package) = self.installation.database.package(&name) {
                 self.scripts_not_run.push(format!("{name}-{}.{}", package.version(), ScriptKind::Trigger));
             }
         }

@@ -404,6 +404,20 @@ fn links_of_busybox_among_other_packages_equal_the_real_apks() {
 }
 
 #[test]
+fn links_of_busybox_over_the_minirootfs_equal_the_real_apks() {
+    let Some(alpine) = need::apk("links_of_busybox_over_the_minirootfs_equal_the_real_apks") else { return };
+    let packages = ["coreutils", "mount", "wget", "doas"];
+    let apk = reference::minirootfs(&alpine).repository("v3.19/main").repository("v3.19/community");
+
+    let reference = apk.add(&packages);
+    let ours = Ours::minirootfs(&alpine, "", packages).with_scripts().tree();
+
+    let links = links_to(&ours.listing, "/bin/busybox");
+    assert_eq!(links_to(&reference.listing, "/bin/busybox"), links);
+    assert!(!links.contains("bin/ls") && links.contains("bin/ash"));
+}
+
+#[test]
 fn scripts_that_are_not_run_are_those_that_the_real_apk_runs() {
     let Some(alpine) = need::apk("scripts_that_are_not_run_are_those_that_the_real_apk_runs") else { return };
     let packages = ["alpine-base", "chrony", "dhcpcd", "openssh", "tiny-cloud-alpine"];
@@ -459,6 +473,22 @@ fn the_apk_in_the_image_finds_everything_in_order() {
     assert_eq!(apk.simulate(&["jq"]), Ok(steps.to_vec()));
     let after = apk.no_scripts().add(&["jq"]);
     assert_eq!(after.listing.entry("usr/bin/jq").kind, Kind::File);
+}
+
+#[test]
+fn the_apk_in_an_image_from_scratch_finds_everything_in_order() {
+    let Some(alpine) = need::apk("the_apk_in_an_image_from_scratch_finds_everything_in_order") else {
+        return;
+    };
+    let ours = Ours::scratch(&alpine, "iso-3.19.1", "x86_64", ["alpine-base"]).with_scripts();
+    ours.tree();
+
+    let apk = reference::inside_tar(&alpine, &ours.dir.join("tree.tar")).repository("iso-3.19.1");
+
+    assert_eq!(apk.words("audit", &["--system"]), "");
+    assert_eq!(apk.words("info", &["-v"]).lines().count(), 25);
+    let after = apk.add(&["openssl"]);
+    assert_eq!(after.listing.entry("usr/bin/openssl").kind, Kind::File);
 }
 
 #[test]

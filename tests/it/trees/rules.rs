@@ -887,3 +887,26 @@ fn accounts_of_the_profile_are_there_for_the_packages_that_come_after_the_files_
     assert_eq!([owner("usr/share/early"), owner("usr/share/late")], [(7, 8), (1234, 1234)]);
     assert!(tree.listing.text("etc/passwd").starts_with("app:x:1234:1234:"));
 }
+
+#[test]
+fn links_of_busybox_that_somebody_removed_come_back_when_its_directories_change_and_only_then() {
+    let test = "links_of_busybox_that_somebody_removed_come_back_when_its_directories_change_and_only_then";
+    let Some(workshop) = workshop(test) else { return };
+    let pruned = "\n[prune]\npaths = [\"/bin/date\"]\n";
+    let minirootfs = format!("release = \"3.19\"\nmirror = [{:?}]", workshop.alpine.mirror());
+    let base = Ours::new(&minirootfs, []).with(pruned);
+    base.tree();
+    let tar = workshop.compressed(&base.dir.join("tree.tar"));
+    let elsewhere = package("elsewhere").file("usr/share/elsewhere", "");
+    let repository = workshop.repository("made", &[elsewhere, package("command").file("bin/command", "")]);
+
+    let date = ["elsewhere", "command"].map(|name| {
+        let apk = reference::inside_tar(&workshop.alpine, &tar).repository(&repository).key(workshop.key());
+        let reference = apk.add(&[name]);
+        let ours = workshop.ours(&tar.display().to_string(), &repository, &[name]).with_scripts().tree();
+        let is_there = |listing: &Listing| listing.get("bin/date").is_some();
+        (is_there(&reference.listing), is_there(&ours.listing))
+    });
+
+    assert_eq!(date, [(false, false), (true, true)]);
+}
