@@ -104,8 +104,9 @@ impl Bars {
 /// A bar that a failure cut short does not stay above the error.
 impl Drop for Bars {
     fn drop(&mut self) {
-        // A terminal that cannot be cleared does no harm.
-        let _ = self.all.clear();
+        for (bar, _) in self.shown.get_mut().into_iter().flat_map(|shown| shown.values()) {
+            bar.finish_and_clear();
+        }
     }
 }
 
