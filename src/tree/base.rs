@@ -16,6 +16,7 @@ use crate::apk::dependency::{Dependency, DependencyError};
 use crate::apk::index::IndexError;
 use crate::apk::installed::InstalledText;
 use crate::apk::package::{ScriptKind, Scripts};
+use crate::archive::gzip::{self, GzipError};
 use crate::archive::table::{Table, TableEntry, TableKind};
 use crate::archive::tar_read::{TarError, TarReader};
 use crate::content::{Content, ContentError, ReadAt};
@@ -52,6 +53,9 @@ pub enum BaseError {
     /// Its world is malformed.
     #[error("the base cannot be used: its /etc/apk/world is malformed: {0}")]
     World(#[from] DependencyError),
+    /// Its compressed scripts are malformed.
+    #[error("the base cannot be used: its package scripts are malformed: {0}")]
+    CompressedScripts(#[from] GzipError),
     /// Its scripts are malformed.
     #[error("the base cannot be used: its package scripts are malformed: {0}")]
     Scripts(#[from] TarError),
@@ -62,7 +66,11 @@ impl Explain for BaseError {
         match self {
             Self::Content(error) => error.kind(),
             Self::TooLarge { .. } => Kind::Limit,
-            Self::Name(_) | Self::Installed(_) | Self::World(_) | Self::Scripts(_) => Kind::Integrity,
+            Self::Name(_)
+            | Self::Installed(_)
+            | Self::World(_)
+            | Self::CompressedScripts(_)
+            | Self::Scripts(_) => Kind::Integrity,
         }
     }
 }
@@ -167,7 +175,7 @@ fn world(tree: &Tree) -> Result<Vec<Dependency>, BaseError> {
 
 /// Reads `scripts.tar`; entries are named `name-version.identity.kind`.
 fn read_scripts(tree: &Tree, database: &mut Database) -> Result<(), BaseError> {
-    let Some(tar) = text(tree, "lib/apk/db/scripts.tar")? else { return Ok(()) };
+    let Some(tar) = scripts_tar(tree)? else { return Ok(()) };
     let names = names_by_identity(database);
     let mut scripts: HashMap<Box<str>, Scripts> = HashMap::new();
     let mut reader = TarReader::new(tar.as_slice());
@@ -184,6 +192,15 @@ fn read_scripts(tree: &Tree, database: &mut Database) -> Result<(), BaseError> {
     }
     database.scripts.extend(scripts);
     Ok(())
+}
+
+/// `scripts.tar` if there is one, else what `scripts.tar.gz` inflates to.
+fn scripts_tar(tree: &Tree) -> Result<Option<Vec<u8>>, BaseError> {
+    if let Some(tar) = text(tree, "lib/apk/db/scripts.tar")? {
+        return Ok(Some(tar));
+    }
+    let Some(compressed) = text(tree, "lib/apk/db/scripts.tar.gz")? else { return Ok(None) };
+    Ok(Some(gzip::inflate_member(&mut compressed.as_slice(), MAX_FILE)?))
 }
 
 /// Reads `triggers`; lines are an identity and globs.

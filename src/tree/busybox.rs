@@ -6,6 +6,8 @@
 //!
 //! Source: spec apk v2, "Busybox links"; measured on busybox 1.36.1 and busybox-suid 1.36.1.
 
+use std::collections::HashSet;
+
 use super::{Inode, InodeKind, Mode, NameError, Origin, Tree};
 use crate::content::ContentError;
 use crate::kind::{Explain, Kind};
@@ -71,6 +73,15 @@ pub fn install_links(tree: &mut Tree) -> Result<(), BusyboxError> {
         }
     }
     Ok(())
+}
+
+/// The paths that links to a busybox of this tree may have.
+pub fn link_paths(tree: &Tree) -> Result<HashSet<TreePath>, ContentError> {
+    let path = |text: &str| TreePath::relative(text).unwrap_or_default();
+    let mut paths: HashSet<TreePath> =
+        commands(tree, &path("etc/busybox-paths.d/busybox"))?.into_iter().collect();
+    paths.extend(SUID_COMMANDS.map(path));
+    Ok(paths)
 }
 
 /// What happens to something that has a link's name already.

@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread;
 
-
 use crate::support::command::{Dir, TestCommand};
 use crate::support::data::Alpine;
 use crate::support::{files, need};
