@@ -48,8 +48,8 @@ impl Explain for FileError {
     }
 
     fn hint(&self) -> Option<String> {
-        (self.kind() == Kind::Limit)
-            .then(|| "the disk is full: free some space or choose another place".to_owned())
+        let is_full = matches!(self.error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        is_full.then(|| "the disk is full: free some space or choose another place".to_owned())
     }
 }
 
