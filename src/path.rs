@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// The longest path, in bytes, that is accepted: Linux' `PATH_MAX`.
 const MAX_PATH: usize = 4096;
+/// How much of a path that is none is shown, in characters.
+const MAX_SHOWN: usize = 300;
 /// The longest name, in bytes, that is accepted: Linux' `NAME_MAX`.
 const MAX_NAME: usize = 255;
 
@@ -53,7 +55,7 @@ pub enum PathFlaw {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the path `{path}` {flaw}")]
 pub struct PathError {
-    /// The text, control characters escaped.
+    /// The beginning of the text, control characters escaped.
     pub path: String,
     /// What is wrong with it.
     pub flaw: PathFlaw,
@@ -61,7 +63,11 @@ pub struct PathError {
 
 impl PathError {
     fn new(path: &str, flaw: PathFlaw) -> Self {
-        Self { path: path.escape_debug().to_string(), flaw }
+        let mut shown: String = path.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
+        if path.chars().nth(MAX_SHOWN).is_some() {
+            shown.push_str("...");
+        }
+        Self { path: shown, flaw }
     }
 }
 

@@ -48,8 +48,8 @@ impl Explain for FileError {
     }
 
     fn hint(&self) -> Option<String> {
-        (self.kind() == Kind::Limit)
-            .then(|| "the disk is full: free some space or choose another place".to_owned())
+        let is_full = matches!(self.error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        is_full.then(|| "the disk is full: free some space or choose another place".to_owned())
     }
 }
 
@@ -380,7 +380,7 @@ mod tests {
         let number: u64 = kept.temporary.to_str().unwrap().rsplit('.').nth(1).unwrap().parse().unwrap();
         for next in number + 1..number + 50 {
             let name = format!(".link.tar.{}.{next}.part", std::process::id());
-            fs::File::create(directory.path().join(name)).unwrap();
+            File::create(directory.path().join(name)).unwrap();
         }
         kept.commit().unwrap();
         std::os::unix::fs::symlink("out.tar", &link).unwrap();

@@ -27,7 +27,7 @@ const BUFFER: usize = 128 * 1024;
 
 /// The data of a package cannot be taken.
 #[derive(Debug, thiserror::Error)]
-#[error("{package} cannot be trusted: {flaw}")]
+#[error("{package} cannot be trusted\n  {flaw}")]
 pub struct DataError {
     /// The package, as `name-version`.
     pub package: String,
@@ -51,6 +51,17 @@ pub enum DataFlaw {
 }
 
 impl Explain for DataError {
+    /// The data is as the signed control member states it: what is wrong with it, was wrong when it was signed.
+    fn hint(&self) -> Option<String> {
+        match &self.flaw {
+            DataFlaw::Table(TableError::Write(_)) | DataFlaw::Gzip(GzipError::Read(_)) => None,
+            DataFlaw::Table(_) | DataFlaw::Gzip(_) | DataFlaw::Trailing => Some(
+                "the package was signed so, and fetching it again does not help: leave it out, and tell its owner"
+                    .to_owned(),
+            ),
+        }
+    }
+
     fn kind(&self) -> Kind {
         match &self.flaw {
             DataFlaw::Table(TableError::Write(error)) | DataFlaw::Gzip(GzipError::Read(error)) => {

@@ -43,7 +43,7 @@ pub enum IndexFileError {
     #[error("it is longer than {MAX_INDEX_FILE} bytes")]
     TooLong,
     /// Its signature member is malformed.
-    #[error("its signatures are malformed: {0}")]
+    #[error("its front, where its signatures should be, is malformed: {0}")]
     SignatureMember(SignatureMemberError),
     /// Its signature is not accepted.
     #[error("{0}")]
@@ -70,7 +70,18 @@ pub enum IndexFileError {
 
 impl Explain for IndexFileError {
     fn kind(&self) -> Kind {
-        Kind::Integrity
+        match self {
+            Self::TooLong | Self::Gzip(GzipError::TooLarge { .. }) => Kind::Limit,
+            Self::Adb
+            | Self::SignatureMember(_)
+            | Self::Signature(_)
+            | Self::Gzip(_)
+            | Self::Trailing
+            | Self::Tar(_)
+            | Self::Entry(_)
+            | Self::NoIndex
+            | Self::Text(_) => Kind::Integrity,
+        }
     }
 
     fn hint(&self) -> Option<String> {
@@ -81,13 +92,24 @@ impl Explain for IndexFileError {
             Self::Signature(error) => error.hint().or_else(|| {
                 Some("the index is damaged, or not what its owner published: use another mirror".to_owned())
             }),
-            _ => Some("the index is damaged: fetch it again, or use another mirror".to_owned()),
+            Self::TooLong | Self::SignatureMember(_) => {
+                Some("the index is damaged, or is none: fetch it again, or use another mirror".to_owned())
+            }
+            // Behind a good signature nothing is damaged by accident.
+            Self::Gzip(_)
+            | Self::Trailing
+            | Self::Tar(_)
+            | Self::Entry(_)
+            | Self::NoIndex
+            | Self::Text(_) => {
+                Some("its owner signed it so: tell them, and leave the repository out until then".to_owned())
+            }
         }
     }
 }
 
 impl VerifiedIndex {
-    /// Checks the index file `file` against `keyring`, then reads it; `name` says in errors whose it is.
+    /// Checks the index file `file` against `keyring`, then reads it; `name` says in errors what its lines are of.
     pub fn check(name: &str, file: &[u8], keyring: &Keyring) -> Result<Self, IndexFileError> {
         if file.starts_with(b"ADB") {
             return Err(IndexFileError::Adb);

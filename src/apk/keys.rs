@@ -145,7 +145,7 @@ pub enum SignatureError {
         keys: Vec<String>,
     },
     /// The key is known, though not for this repository and architecture.
-    #[error("it is signed with {key}, which is not accepted for this repository")]
+    #[error("it is signed with {key}, which is not accepted for this repository and architecture")]
     UnboundKey {
         /// The key's name.
         key: String,
@@ -176,7 +176,7 @@ impl SignatureError {
                 keys.first().map_or("x.rsa.pub", String::as_str)
             )),
             Self::UnboundKey { .. } => Some(
-                "each of Alpine's keys signs one architecture; keys of your own are bound by `keys` of the repository entry"
+                "each of Alpine's keys is for one architecture\nof your own, `keys` are for repositories given by path or URL, `mirror-keys` for Alpine's own names\nan entry that has `keys` itself accepts those alone"
                     .to_owned(),
             ),
             Self::Bad { .. } | Self::Algorithm { .. } => None,

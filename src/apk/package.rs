@@ -139,7 +139,7 @@ pub enum PackageFlaw {
     #[error("it cannot be read: {0}")]
     Read(io::Error),
     /// Its signature member is malformed.
-    #[error("its signatures are malformed: {0}")]
+    #[error("its front, where its signatures should be, is malformed: {0}")]
     SignatureMember(SignatureMemberError),
     /// Its control member is no gzip member.
     #[error("its control member is malformed: {0}")]
@@ -200,7 +200,7 @@ pub enum PackageFlaw {
 
 /// A package that cannot be accepted.
 #[derive(Debug, thiserror::Error)]
-#[error("{package} cannot be trusted: {flaw}")]
+#[error("{package} cannot be trusted\n  {flaw}")]
 pub struct PackageError {
     /// The package, as `name-version`, or the file.
     pub package: String,
@@ -212,13 +212,16 @@ impl Explain for PackageError {
     fn kind(&self) -> Kind {
         match &self.flaw {
             PackageFlaw::Read(error) => Kind::of_io(error),
+            PackageFlaw::ControlGzip(GzipError::TooLarge { .. }) => Kind::Limit,
             _ => Kind::Integrity,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match &self.flaw {
-            PackageFlaw::Signature(error) => error.hint(),
+            PackageFlaw::Signature(error) => error.hint().or_else(|| {
+                Some("the file is damaged, or not what its owner published: use another mirror".to_owned())
+            }),
             PackageFlaw::Size { .. } | PackageFlaw::Identity { .. } | PackageFlaw::Field { .. } => Some(
                 "the mirror's index and packages do not belong together: it may be half updated, or damaged"
                     .to_owned(),

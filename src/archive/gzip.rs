@@ -24,7 +24,7 @@ const TRAILER: usize = 8;
 #[non_exhaustive]
 pub enum GzipError {
     /// It does not begin as a gzip member does.
-    #[error("not a gzip member: it begins with {begins:02x?}")]
+    #[error("it is not gzip data, it begins with \"{}\"", .begins.escape_ascii())]
     Magic {
         /// The first bytes.
         begins: [u8; 3],
@@ -39,7 +39,7 @@ pub enum GzipError {
     #[error("the gzip header is longer than {MAX_HEADER} bytes")]
     LongHeader,
     /// The compressed data ends too early.
-    #[error("the compressed data is truncated")]
+    #[error("the compressed data ends too early")]
     Truncated,
     /// The compressed data is malformed.
     #[error("the compressed data is malformed: {0}")]

@@ -37,6 +37,16 @@ pub enum RootfsError {
 }
 
 impl Explain for RootfsError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Gzip(GzipError::Read(_)) | Self::Table(TableError::Write(_)) => None,
+            Self::Gzip(_) | Self::Table(_) | Self::Trailing => Some(
+                "take alpine-minirootfs, or a tar with gzip of a root filesystem, from where you trust it"
+                    .to_owned(),
+            ),
+        }
+    }
+
     fn kind(&self) -> Kind {
         match self {
             Self::Gzip(GzipError::Read(error)) | Self::Table(TableError::Write(error)) => Kind::of_io(error),

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -12,6 +13,8 @@ use crate::apk::sign::SigningAlgorithm;
 use crate::arch::Arch;
 use crate::compose::output::Output;
 use crate::profile::Setting;
+
+use super::render::{Look, words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,8 +63,8 @@ pub(super) struct Arguments {
 impl Arguments {
     /// What was typed, and what the environment says. Ends the program where that is wrong.
     pub(super) fn of_process() -> Self {
-        let matches = Self::settled_command().get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        let matches = Self::settled_command().try_get_matches();
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).unwrap_or_else(|error| end(&error))
     }
 
     /// The command with what holds for every option: an empty variable of the environment is none, as
@@ -93,6 +96,35 @@ impl Arguments {
             ) => Progress::None,
         }
     }
+}
+
+/// Says what is wrong with the arguments, and where the value is from if it was not typed.
+fn end(error: &clap::Error) -> ! {
+    // Nobody is left to tell if standard error is gone.
+    let _ = error.print();
+    if let Some(variable) = variable_of(error) {
+        let hint = Look::of_terminal().hint();
+        words(&format!("{hint}: the value is that of {variable} in the environment\n"));
+    }
+    std::process::exit(error.exit_code())
+}
+
+/// The variable of the environment whose value is wrong. The parser names options alone.
+fn variable_of(error: &clap::Error) -> Option<String> {
+    let context = |kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.as_str()),
+        _ => None,
+    };
+    let option = context(ContextKind::InvalidArg)?.split_ascii_whitespace().next()?.strip_prefix("--")?;
+    let value = context(ContextKind::InvalidValue)?;
+    if std::env::args().any(|argument| argument.contains(value)) {
+        return None;
+    }
+    let variable = format!("APKCOMPOSE_{}", option.to_ascii_uppercase().replace('-', "_"));
+    let epoch = (option == "epoch").then(|| "SOURCE_DATE_EPOCH".to_owned());
+    let has_value =
+        |name: &String| std::env::var_os(name).is_some_and(|text| text.to_string_lossy().contains(value));
+    [Some(variable), epoch].into_iter().flatten().find(has_value)
 }
 
 #[derive(Debug, Subcommand)]

@@ -113,7 +113,8 @@ fn outputs(arguments: &Build, name: &str) -> Vec<Output> {
 /// `--epoch`, else `SOURCE_DATE_EPOCH`.
 fn epoch(option: Option<i64>) -> Result<Option<Epoch>, Failure> {
     let of_environment = || {
-        let text = std::env::var(SOURCE_DATE_EPOCH).ok().filter(|text| !text.is_empty())?;
+        let text = std::env::var_os(SOURCE_DATE_EPOCH).filter(|text| !text.is_empty())?;
+        let text = text.to_string_lossy();
         Some(text.parse().map_err(|_| {
             Failure::usage(
                 format!("{SOURCE_DATE_EPOCH} is `{text}`, which is no number of seconds"),
@@ -157,7 +158,8 @@ fn plan_text(report: &Report) -> String {
             (Some(version), None) | (None, Some(version)) => format!(" ({version})"),
             (None, None) => String::new(),
         };
-        let _ = writeln!(text, "({}/{total}) {action} {name}{versions}", number + 1);
+        let step = render::shown(&format!("{action} {name}{versions}"));
+        let _ = writeln!(text, "({}/{total}) {step}", number + 1);
     }
     let packages = counted(report.packages as u64, "package", "packages");
     let _ = writeln!(

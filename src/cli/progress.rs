@@ -122,7 +122,7 @@ impl Reporter for Bars {
     fn advance(&self, step: Step, amount: u64, object: &str) {
         self.with(step, |bar, begun| {
             bar.inc(amount);
-            bar.set_message(object.to_owned());
+            bar.set_message(render::shown(object));
             if bar.is_hidden() && begun.elapsed() > PATIENCE {
                 self.all.add(bar.clone());
             }
@@ -163,7 +163,7 @@ impl Reporter for Lines {
     fn advance(&self, step: Step, _amount: u64, object: &str) {
         let names_things = matches!(step, Step::Indexes | Step::Stage);
         if self.verbose && names_things && !object.is_empty() {
-            render::words(&format!("{step}: {object}\n"));
+            render::words(&format!("{step}: {}\n", render::shown(object)));
         }
     }
 

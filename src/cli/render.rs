@@ -10,6 +10,9 @@ use serde_json::json;
 use super::args::Progress;
 use crate::kind::{Explain, Kind};
 
+/// The most characters of a line of a message that are shown.
+const MAX_LINE: usize = 1000;
+
 /// Whether colour may be used. It never carries meaning alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
@@ -108,14 +111,41 @@ impl Failure {
     }
 }
 
-/// Lines after the first are indented, unless they are already.
+/// Lines after the first are indented, unless they are already. Fit to be shown: see [`shown`].
 pub(super) fn indented(text: &str) -> String {
     let mut lines = text.lines();
-    let first = lines.next().unwrap_or_default().to_owned();
+    let first = shown(lines.next().unwrap_or_default());
     lines.fold(first, |text, line| {
         let space = if line.starts_with(' ') { "" } else { "  " };
-        format!("{text}\n{space}{line}")
+        format!("{text}\n{space}{}", shown(line))
     })
+}
+
+/// A line that may hold what somebody else wrote, made fit to be shown: characters that a terminal would obey,
+/// or that would let it show something else than there is, are written out, and nothing goes on without end.
+pub(super) fn shown(line: &str) -> String {
+    let mut text = String::with_capacity(line.len().min(MAX_LINE));
+    let mut characters = line.chars();
+    for character in characters.by_ref().take(MAX_LINE) {
+        if character.is_control() || is_invisible(character) {
+            text.extend(character.escape_unicode());
+        } else {
+            text.push(character);
+        }
+    }
+    match characters.count() {
+        0 => {}
+        more => text.push_str(&format!("... ({more} more characters)")),
+    }
+    text
+}
+
+/// Marks that reverse the direction of a text, or separate its lines.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 /// Bytes as people read them.
@@ -154,10 +184,11 @@ pub(super) fn counted(count: u64, one: &str, several: &str) -> String {
 pub(super) fn wrapped(words: &[String], width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in words {
+        let word = shown(word);
         match lines.last_mut() {
             Some(line) if line.len() + 2 + word.len() < width => {
                 line.push_str(", ");
-                line.push_str(word);
+                line.push_str(&word);
             }
             Some(line) => {
                 line.push(',');
@@ -223,6 +254,15 @@ mod tests {
         let words = ["one", "two", "three", "a-word-that-is-longer"].map(str::to_owned);
         assert_eq!(wrapped(&words, 12), "  one, two,\n  three,\n  a-word-that-is-longer");
         assert_eq!(wrapped(&[], 12), "");
+    }
+
+    #[test]
+    fn nothing_shown_moves_the_cursor_or_goes_on_without_end() {
+        assert_eq!(shown("a\u{1b}[31mb\rc\u{9b}"), "a\\u{1b}[31mb\\u{d}c\\u{9b}");
+        assert_eq!(shown("etc/\u{202e}dwssap"), "etc/\\u{202e}dwssap");
+        assert_eq!(shown("größer"), "größer");
+        assert_eq!(shown(&"x".repeat(1002)), "x".repeat(1000) + "... (2 more characters)");
+        assert_eq!(indented("a\n\u{7}b"), "a\n  \\u{7}b");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::digest::Sha256;
 use crate::fetch;
 use crate::image::{Epoch, Healthcheck, Image, ImageConfig, ImageReference, Layer, MediaTypes};
 use crate::kind::{Explain, Kind};
+use crate::path::TreePath;
 use crate::profile::account::{Account, ImageUser};
 use crate::profile::{Draft, HealthTest, Profile, RootAccount};
 use crate::report::Reporter;
@@ -195,6 +196,7 @@ impl Build<'_> {
 
         let epoch = self.epoch(&prepared);
         let staged = self.stage(&prepared, &packages, epoch)?;
+        warn_of_devices(&staged.devices, self.reporter);
         let notes = Notes::of(&staged);
         let user = image_user(&prepared.profile, &staged.installation.tree)?;
         let proven = prove_starts(&prepared, staged)?;
@@ -291,6 +293,19 @@ impl Build<'_> {
             created: epoch.to_string(),
         })
     }
+}
+
+/// An image that has devices can only be loaded by root, and whoever runs it gets them without being asked.
+fn warn_of_devices(devices: &[TreePath], reporter: &dyn Reporter) {
+    const SHOWN: usize = 6;
+    if devices.is_empty() {
+        return;
+    }
+    let mut names: Vec<String> = devices.iter().take(SHOWN).map(ToString::to_string).collect();
+    if devices.len() > SHOWN {
+        names.push(format!("{} more", devices.len() - SHOWN));
+    }
+    reporter.warn(&format!("device nodes are left out of the image: {}", names.join(", ")));
 }
 
 /// What staging has to tell.

@@ -49,7 +49,7 @@ pub enum ContentsError {
         error: FileError,
     },
     /// The source lies outside of where it may lie.
-    #[error("the source of {path} ({origin}) is {source_path}, which is outside of {allowed}")]
+    #[error("the source of {path} ({origin}) is {source_path}, which leads out of {allowed}")]
     Outside {
         /// Where it should go.
         path: TreePath,
@@ -141,14 +141,20 @@ impl Explain for ContentsError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Outside { .. } => Some("--context DIR allows sources in another directory".to_owned()),
             Self::Record { .. } => {
                 Some("[image] repositories and [packages] say what these files shall say".to_owned())
             }
             Self::Accounts { .. } => Some("write them into the file, or leave the file out".to_owned()),
+            Self::Outside { .. } => Some(
+                "copy it into that directory (a link does not do), or allow another one: --context DIR"
+                    .to_owned(),
+            ),
             Self::Download { .. } => Some("fetch it yourself and name it as source".to_owned()),
             Self::File { error, .. } => error.hint(),
-            _ => None,
+            Self::Special { .. } | Self::Name { .. } | Self::NotUtf8 { .. } => {
+                Some("leave it out: exclude = [\"PATTERN\"]".to_owned())
+            }
+            Self::NotEmbedded { .. } => None,
         }
     }
 }
@@ -349,10 +355,11 @@ impl Reading<'_> {
 
     fn outside(&self, source: &ProfilePath) -> ContentsError {
         let allowed = match (&source.location, self.context) {
-            (_, Some(context)) => context.display().to_string(),
-            (Location::Directory(directory), None) => {
-                format!("the profile's directory {}", directory.display())
+            (Location::Directory(_), Some(context)) => {
+                format!("the profile's directory, and of {}", context.display())
             }
+            (Location::BuiltIn(_), Some(context)) => context.display().to_string(),
+            (Location::Directory(_), None) => "the profile's directory".to_owned(),
             (Location::BuiltIn(_), None) => "the built-in profile".to_owned(),
         };
         ContentsError::Outside {

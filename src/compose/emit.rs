@@ -31,7 +31,7 @@ pub fn emit(emitted: &Emitted<'_>, outputs: &[Output], reporter: &dyn Reporter) 
             Destination::File(path) => {
                 let mut file = AtomicFile::create(path)?;
                 let mut out = BufWriter::with_capacity(BUFFER, file.file());
-                emitted.write(output.kind, reporter, &mut out)?;
+                emitted.write(output.kind, reporter, &mut out).map_err(named(&output.destination))?;
                 out.flush().map_err(FileError::on("write", path))?;
                 drop(out);
                 complete.push(file);
@@ -42,8 +42,9 @@ pub fn emit(emitted: &Emitted<'_>, outputs: &[Output], reporter: &dyn Reporter) 
                     emitted.layer.write_tar(reporter, &mut io::sink())?;
                 }
                 let mut out = BufWriter::with_capacity(BUFFER, io::stdout().lock());
-                emitted.write(output.kind, reporter, &mut out)?;
-                out.flush().map_err(|error| ImageError::Write { what: "standard output", error })?;
+                emitted.write(output.kind, reporter, &mut out).map_err(named(&output.destination))?;
+                let destination = output.destination.to_string();
+                out.flush().map_err(|error| SquashError::Write { destination, error })?;
             }
         }
     }
@@ -51,6 +52,16 @@ pub fn emit(emitted: &Emitted<'_>, outputs: &[Output], reporter: &dyn Reporter) 
         file.commit()?;
     }
     Ok(())
+}
+
+/// Says of a failure to write, which the image knows only as that, where it was.
+fn named(destination: &Destination) -> impl FnOnce(SquashError) -> SquashError {
+    move |error| match error {
+        SquashError::Image(ImageError::Write { error, .. }) => {
+            SquashError::Write { destination: destination.to_string(), error }
+        }
+        other => other,
+    }
 }
 
 impl Emitted<'_> {

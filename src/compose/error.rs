@@ -83,9 +83,8 @@ macro_rules! ask {
             Error::Stage(error) => error.$method(),
             Error::Proof(error) => error.$method(),
             Error::Squash(error) => error.$method(),
-            Error::Arch { .. } | Error::User { .. } | Error::TooLarge { .. } | Error::Accounts(_) => {
-                $otherwise
-            }
+            Error::Accounts(error) => error.$method(),
+            Error::Arch { .. } | Error::User { .. } | Error::TooLarge { .. } => $otherwise,
         }
     };
 }

@@ -106,6 +106,22 @@ pub enum OutputError {
     /// The destination is a device, a pipe or a socket.
     #[error("cannot write {}: it is not a regular file", .0.display())]
     IsSpecial(PathBuf),
+    /// What should be the directory of the destination is something else.
+    #[error("cannot write {path}: {directory} is not a directory", path = .path.display(), directory = .directory.display())]
+    NotADirectory {
+        /// The destination.
+        path: PathBuf,
+        /// What is no directory.
+        directory: PathBuf,
+    },
+    /// Nothing may be written into the directory of the destination.
+    #[error("cannot write {path}: the directory {directory} cannot be written to", path = .path.display(), directory = .directory.display())]
+    NoPermission {
+        /// The destination.
+        path: PathBuf,
+        /// Its directory.
+        directory: PathBuf,
+    },
     /// The destination is a directory.
     #[error("cannot write {}: it is a directory", .0.display())]
     IsDirectory(PathBuf),
@@ -114,12 +130,13 @@ pub enum OutputError {
 impl Explain for OutputError {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoDirectory { .. } => Kind::Missing,
+            Self::NoDirectory { .. } | Self::NoPermission { .. } => Kind::Missing,
             Self::Kind(_)
             | Self::Key(_)
             | Self::NoDestination(_)
             | Self::Twice(_)
             | Self::IsSpecial(_)
+            | Self::NotADirectory { .. }
             | Self::IsDirectory(_) => Kind::Usage,
         }
     }
@@ -130,7 +147,15 @@ impl Explain for OutputError {
             Self::NoDirectory { directory, .. } => {
                 Some(format!("make it first: mkdir -p {}", directory.display()))
             }
-            _ => None,
+            Self::IsDirectory(path) => {
+                Some(format!("name a file in it: {}", path.join("image.tar").display()))
+            }
+            Self::NoPermission { .. } => Some("choose another place, or another user".to_owned()),
+            Self::Kind(_)
+            | Self::Key(_)
+            | Self::NoDestination(_)
+            | Self::Twice(_)
+            | Self::NotADirectory { .. } => None,
         }
     }
 }
@@ -139,6 +164,9 @@ impl FromStr for Output {
     type Err = OutputError;
 
     fn from_str(text: &str) -> Result<Self, OutputError> {
+        if text.is_empty() {
+            return Err(OutputError::NoDestination(text.to_owned()));
+        }
         if !text.contains('=') {
             return Ok(Self { kind: OutputKind::Archive, destination: destination(text) });
         }
@@ -170,18 +198,31 @@ pub fn check(outputs: &[Output]) -> Result<(), OutputError> {
             return Err(OutputError::Twice(output.destination.to_string()));
         }
         let Destination::File(path) = &output.destination else { continue };
-        if path.is_dir() {
-            return Err(OutputError::IsDirectory(path.clone()));
-        }
-        if path.metadata().is_ok_and(|there| !there.is_file()) {
-            return Err(OutputError::IsSpecial(path.clone()));
-        }
-        let directory = directory_of(path);
-        if !directory.is_dir() {
-            return Err(OutputError::NoDirectory { path: path.clone(), directory: directory.to_owned() });
-        }
+        check_file(path)?;
     }
     Ok(())
+}
+
+fn check_file(path: &Path) -> Result<(), OutputError> {
+    if path.is_dir() || path.file_name().is_none() {
+        return Err(OutputError::IsDirectory(path.to_owned()));
+    }
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(OutputError::IsSpecial(path.to_owned()));
+    }
+    let directory = directory_of(path);
+    let (path, directory) = (|| path.to_owned(), || directory.to_owned());
+    if !directory().exists() {
+        return Err(OutputError::NoDirectory { path: path(), directory: directory() });
+    }
+    if !directory().is_dir() {
+        return Err(OutputError::NotADirectory { path: path(), directory: directory() });
+    }
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    match rustix::fs::access(directory(), access) {
+        Ok(()) => Ok(()),
+        Err(_) => Err(OutputError::NoPermission { path: path(), directory: directory() }),
+    }
 }
 
 /// The directory a file is in; `.` for a bare name.

@@ -147,11 +147,26 @@ pub enum PlanError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// The base cannot be used.
-    #[error(transparent)]
-    Base(#[from] BaseError),
+    #[error("{error}\n  read from {file}")]
+    Base {
+        /// The archive's file name.
+        file: String,
+        /// What is wrong with it.
+        error: BaseError,
+    },
     /// What is asked for cannot be had.
     #[error(transparent)]
     Refusal(#[from] Refusal),
+    /// The package that a variable's value depends on cannot be had.
+    #[error("the variable `{name}` ({origin}) has no value: {refusal}")]
+    NoProvider {
+        /// Its name.
+        name: String,
+        /// Where it is stated.
+        origin: String,
+        /// Why the package cannot be had.
+        refusal: Refusal,
+    },
     /// A variable's value does not have the form it should have.
     #[error("the variable `{name}` ({origin}): {package} provides {provided}, and does not fit `{pattern}`")]
     Variable {
@@ -189,8 +204,8 @@ impl Explain for PlanError {
             Self::Profile(error) => error.kind(),
             Self::Sources(error) => error.kind(),
             Self::Fetch(error) => error.kind(),
-            Self::Base(error) => error.kind(),
-            Self::Refusal(error) => error.kind(),
+            Self::Base { error, .. } => error.kind(),
+            Self::Refusal(error) | Self::NoProvider { refusal: error, .. } => error.kind(),
             Self::Variable { .. } => Kind::Profile,
             Self::Lost => Kind::Internal,
             Self::TooManyPackages { .. } => Kind::Limit,
@@ -203,11 +218,18 @@ impl Explain for PlanError {
             Self::Sources(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
             Self::Refusal(error) => error.hint(),
+            Self::NoProvider { name, refusal, .. } => {
+                let hint = refusal.hint().map(|hint| hint + "\n").unwrap_or_default();
+                Some(format!("{hint}or set the variable yourself: --set {name}=VALUE"))
+            }
             Self::Variable { name, .. } => Some(format!("set it yourself: --set {name}=VALUE")),
             Self::TooManyPackages { .. } => {
                 Some("take packages out, or raise `packages` under [limits]".to_owned())
             }
-            Self::Base(_) | Self::Lost => None,
+            Self::Base { .. } => {
+                Some("take another release, or begin with nothing: base = \"scratch\"".to_owned())
+            }
+            Self::Lost => None,
         }
     }
 }
@@ -238,7 +260,8 @@ pub fn prepare(
     let indexes = fetch::indexes(&fetchable, jobs, reporter)?;
     let mut provenance = base;
     let base = match &provenance {
-        Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())?,
+        Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())
+            .map_err(|error| PlanError::Base { file: base.file.clone(), error })?,
         None => Base { installation: Installation::default(), installed: None },
     };
     if let Some(provenance) = &mut provenance
@@ -315,7 +338,9 @@ impl Solver<'_> {
                 requested: vec![wanted.name.to_string()],
                 options: solve::Options::default(),
             };
-            let solution = solve::solve(&repositories, None, &request)?;
+            let solution = solve::solve(&repositories, None, &request).map_err(|refusal| {
+                PlanError::NoProvider { name: name.to_string(), origin: stated.origin.to_string(), refusal }
+            })?;
             let chosen =
                 solution.packages.iter().filter_map(|chosen| chosen.source.package(&repositories, None));
             let provider = chosen

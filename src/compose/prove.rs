@@ -80,7 +80,7 @@ pub struct Surroundings {
 
 /// Why something the image starts cannot start.
 #[derive(Debug, thiserror::Error)]
-#[error("{setting} `{program}` cannot start in the image: {flaw}")]
+#[error("{setting} `{program}` cannot start in the image\n  {flaw}")]
 pub struct ProofError {
     /// The setting that names it.
     pub setting: Setting,
@@ -142,7 +142,7 @@ pub enum ProofFlaw {
         flaw: Box<ProofFlaw>,
     },
     /// Interpreters interpret one another without end.
-    #[error("{0} has too many interpreters")]
+    #[error("{0} is run by programs that are run by others, more than Linux follows, or without end")]
     TooMany(TreePath),
     /// A path leads nowhere a path can lead.
     #[error("{0}")]
@@ -176,7 +176,20 @@ impl Explain for ProofError {
             ProofFlaw::NotExecutable { path, .. } => {
                 Some(format!("if {path} comes from the profile, give it mode = \"0755\""))
             }
-            _ => None,
+            ProofFlaw::Missing(_) | ProofFlaw::NotInPath { .. } => Some(
+                "no index names a package for it: look at the spelling, or put it in with [[files]]"
+                    .to_owned(),
+            ),
+            ProofFlaw::Machine { arch, .. } => Some(format!("put in one that was built for {arch}")),
+            ProofFlaw::NoProgram(_) => {
+                Some("a script begins with the program that runs it, as in `#!/bin/sh`".to_owned())
+            }
+            ProofFlaw::NotAFile(_)
+            | ProofFlaw::Interpreter { .. }
+            | ProofFlaw::TooMany(_)
+            | ProofFlaw::Name(_)
+            | ProofFlaw::Malformed { .. }
+            | ProofFlaw::NoPath(_) => None,
         }
     }
 }
@@ -194,7 +207,13 @@ impl ProofFlaw {
     fn provided_names(&self) -> Vec<String> {
         match self.root() {
             Self::Missing(path) => {
-                vec![path.to_string(), format!("cmd:{}", path.name()), format!("so:{}", path.name())]
+                let name = path.name();
+                // The loader is the C library itself, under its other name.
+                let library = name.strip_prefix("ld-musl-").map(|rest| format!("so:libc.musl-{rest}"));
+                [path.to_string(), format!("cmd:{name}"), format!("so:{name}")]
+                    .into_iter()
+                    .chain(library)
+                    .collect()
             }
             Self::NotInPath { name, .. } => vec![format!("cmd:{name}")],
             _ => Vec::new(),
@@ -315,10 +334,14 @@ impl Proof<'_> {
 }
 
 fn interpreted(path: &TreePath, interpreter: &str, outcome: Result<(), ProofFlaw>) -> Result<(), ProofFlaw> {
-    outcome.map_err(|flaw| ProofFlaw::Interpreter {
-        path: path.clone(),
-        interpreter: interpreter.to_owned(),
-        flaw: Box::new(flaw),
+    outcome.map_err(|flaw| match flaw {
+        // The way there says nothing that the end does not.
+        ProofFlaw::TooMany(_) => ProofFlaw::TooMany(path.clone()),
+        flaw => ProofFlaw::Interpreter {
+            path: path.clone(),
+            interpreter: interpreter.to_owned(),
+            flaw: Box::new(flaw),
+        },
     })
 }
 
@@ -379,7 +402,8 @@ mod tests {
     fn what_is_missing_is_named_with_its_package() {
         let refusal = proof(&[], "php").unwrap_err();
         assert!(
-            refusal.starts_with("cmd `php` cannot start in the image: there is no `php` in /usr/local/sbin"),
+            refusal
+                .starts_with("cmd `php` cannot start in the image\n  there is no `php` in /usr/local/sbin"),
             "{refusal}"
         );
         assert!(refusal.ends_with("|it comes with php83: add it to [packages] runtime"), "{refusal}");
@@ -408,8 +432,8 @@ mod tests {
                 .unwrap_err()
                 .contains("run by /bin/no-shell, and there is no /bin/no-shell")
         );
-        assert!(proof(&files, "loop").unwrap_err().contains("too many interpreters"));
-        assert!(proof(&files, "env-loop").unwrap_err().contains("too many interpreters"));
+        assert!(proof(&files, "loop").unwrap_err().contains("or without end"));
+        assert!(proof(&files, "env-loop").unwrap_err().contains("or without end"));
         assert_eq!(proof(&files, "shadowed"), Ok(()));
         assert!(proof(&files, "by-env").unwrap_err().contains("it comes with php83"));
         assert!(proof(&files, "/bin").unwrap_err().contains("/bin is not a regular file"));

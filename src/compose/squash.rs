@@ -29,6 +29,14 @@ pub enum SquashError {
     /// The spool file cannot be made or read.
     #[error(transparent)]
     Spool(#[from] FileError),
+    /// An output could not be written.
+    #[error("cannot write {destination}: {error}")]
+    Write {
+        /// Where it should go.
+        destination: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// An output wants the image, and none was made.
     #[error("an output wants a compressed layer and none was made: this is a mistake of apkcompose")]
     NoImage,
@@ -39,6 +47,7 @@ impl Explain for SquashError {
         match self {
             Self::Image(error) => error.kind(),
             Self::Spool(error) => error.kind(),
+            Self::Write { error, .. } => Kind::of_io(error),
             Self::NoImage => Kind::Internal,
         }
     }
@@ -47,6 +56,8 @@ impl Explain for SquashError {
         match self {
             Self::Image(error) => error.hint(),
             Self::Spool(error) => error.hint(),
+            Self::Write { error, .. } => (Kind::of_io(error) == Kind::Limit)
+                .then(|| "the disk is full: free some space or choose another place".to_owned()),
             Self::NoImage => None,
         }
     }
@@ -69,7 +80,10 @@ pub fn compress(
     let spool = root::nameless_file(directory)?;
     let spool_error = |action| FileError::on(action, directory);
     let mut out = BufWriter::with_capacity(BUFFER, spool);
-    let descriptor = layer.compress(jobs, reporter, &mut out)?;
+    let descriptor = layer.compress(jobs, reporter, &mut out).map_err(|error| match error {
+        ImageError::Write { error, .. } => spool_error("write to")(error).into(),
+        error => SquashError::Image(error),
+    })?;
     out.flush().map_err(spool_error("write to"))?;
     let spool: File = out.into_inner().map_err(|error| spool_error("write to")(error.into_error()))?;
     let source = OpenFile::new(spool, directory.join("layer")).map_err(spool_error("read"))?;

@@ -19,13 +19,12 @@ use crate::path::TreePath;
 use crate::profile::pattern::Pattern;
 use crate::report::{self, Reporter};
 use crate::store::StoredPackage;
-use crate::tree::InodeKind;
-use crate::tree::Unsatisfied;
 use crate::tree::accounts::{self, AccountError, NewGroup, NewUser};
 use crate::tree::busybox::{self, BusyboxError};
 use crate::tree::overlay::{Overlaid, OverlayError};
 use crate::tree::place::{Incoming, Installation, PlaceError};
 use crate::tree::records::{RecordError, Records};
+use crate::tree::{InodeKind, Unsatisfied};
 
 /// The package an image has if it keeps apk.
 const APK_TOOLS: &str = "apk-tools";
@@ -84,6 +83,8 @@ pub struct Staged {
     pub kept: Vec<TreePath>,
     /// Dependencies that pruning left unsatisfied.
     pub unsatisfied: Vec<Unsatisfied>,
+    /// Devices that were left out: engines make those that a container gets.
+    pub devices: Vec<TreePath>,
 }
 
 /// Why staging failed.
@@ -135,7 +136,8 @@ impl Explain for StageError {
         match self {
             Self::Place(error) => error.kind(),
             Self::Purge { error, .. } => error.kind(),
-            Self::Accounts(_) | Self::NothingToPrune { .. } => Kind::Profile,
+            Self::Accounts(error) => error.kind(),
+            Self::NothingToPrune { .. } => Kind::Profile,
             Self::Busybox(error) => error.kind(),
             Self::Overlay(error) => error.kind(),
             Self::Records(error) => error.kind(),
@@ -147,8 +149,16 @@ impl Explain for StageError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Place(error) => error.hint(),
+            Self::Accounts(error) => error.hint(),
             Self::Overlay(error) => error.hint(),
-            _ => None,
+            Self::NothingToPrune { .. } => {
+                Some("take it out of `packages` under [prune], or look at its spelling".to_owned())
+            }
+            Self::Purge { .. }
+            | Self::Busybox(_)
+            | Self::Records(_)
+            | Self::NotFetched { .. }
+            | Self::Interrupted => None,
         }
     }
 }
@@ -165,7 +175,6 @@ pub fn stage(
     reporter.begin(report::Step::Stage, plan.steps.len() as u64);
     let mut staging = Staging {
         installation: base,
-        reporter,
         additions,
         policy,
         leaving: plan.leaving(),
@@ -197,7 +206,6 @@ enum AccountsWanted {
 
 struct Staging<'a> {
     installation: Installation,
-    reporter: &'a dyn Reporter,
     additions: &'a Additions,
     policy: ScriptPolicy,
     leaving: HashSet<&'a str>,
@@ -328,7 +336,7 @@ impl Staging<'_> {
             accounts::lock_root(&mut self.installation.tree)?;
         }
         let unsatisfied = self.prune()?;
-        self.leave_out_devices();
+        let devices = self.take_devices();
         let Additions { arch, records: ApkRecords { lines, tags, keys }, .. } = self.additions;
         let keeps_apk = self.installation.database.package(APK_TOOLS).is_some();
         let keys: &[(String, Vec<u8>)] = if keeps_apk { keys } else { &[] };
@@ -338,20 +346,28 @@ impl Staging<'_> {
             scripts_not_run: self.scripts_not_run,
             kept: self.kept,
             unsatisfied,
+            devices,
         })
     }
 
-    /// Engines make their own devices, and a layer with some cannot be unpacked without root.
-    fn leave_out_devices(&mut self) {
-        let is_device =
-            |kind: &InodeKind| matches!(kind, InodeKind::CharacterDevice(_) | InodeKind::BlockDevice(_));
-        let entries = self.installation.tree.entries();
-        let devices: Vec<TreePath> =
-            entries.filter(|(_, _, inode)| is_device(&inode.kind)).map(|(path, _, _)| path.clone()).collect();
-        for device in devices {
-            self.reporter.warn(&format!("the device {device} is left out of the image"));
-            self.installation.tree.remove_all(&device);
+    /// Takes out the device nodes, but for those that would delete a file in an image: they are refused later,
+    /// because nobody has them by accident.
+    fn take_devices(&mut self) -> Vec<TreePath> {
+        let tree = &self.installation.tree;
+        let is_device = |kind: &InodeKind| match kind {
+            InodeKind::CharacterDevice(device) => (device.major, device.minor) != (0, 0),
+            InodeKind::BlockDevice(_) => true,
+            InodeKind::File(_) | InodeKind::Directory | InodeKind::Symlink(_) | InodeKind::Fifo => false,
+        };
+        let devices: Vec<TreePath> = tree
+            .entries()
+            .filter(|(_, _, inode)| is_device(&inode.kind))
+            .map(|(path, _, _)| path.clone())
+            .collect();
+        for path in &devices {
+            self.installation.tree.remove_all(path);
         }
+        devices
     }
 
     fn prune(&mut self) -> Result<Vec<Unsatisfied>, StageError> {

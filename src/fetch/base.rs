@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 
 use super::branch::resolve_branch;
-use super::error::{FetchError, Statement};
+use super::error::{FetchError, PROFILE, Statement};
 use super::packages::{Watched, is_the_mirrors_fault};
 use super::releases::{ListedMinirootfs, ReleaseList, plain};
 use super::source::{Opened, Source};
@@ -106,7 +106,7 @@ pub fn rootfs_archive(
     let location = path.display().to_string();
     let mut stated = Stated { file: location.clone(), ..Stated::default() };
     if let Some(sha256) = sha256 {
-        stated.sha256("base-sha256 of the profile", sha256)?;
+        stated.sha256(PROFILE, sha256)?;
     }
     let file = match root::open_file(path) {
         Err(error) if error.is_not_found() => return Err(FetchError::NoBase { location }),
@@ -179,7 +179,7 @@ impl<'a> Found<'a> {
         stated.sidecars(mirror, &path, &file)?;
         let has_sidecar = !stated.is_empty();
         if let Some(sha256) = wanted.sha256 {
-            stated.sha256("base-sha256 of the profile", sha256)?;
+            stated.sha256(PROFILE, sha256)?;
         }
         let trust = match (wanted.sha256, has_sidecar) {
             (Some(_), _) => TrustRung::ExpectedSha256,
@@ -217,10 +217,11 @@ fn obtain(
     let opened = open()?;
     stated.check_length(opened.length)?;
     let (location, mut advanced) = (&stated.file, 0);
+    let name = location.rsplit('/').next().unwrap_or(location);
     reporter.begin(Step::Fetch, opened.length);
     let reader = Watched::new(opened.reader, reporter, location, &mut advanced);
     let result = store
-        .add_rootfs(location, Some(opened.length), reader, |sha256, sha512| stated.check(sha256, sha512))
+        .add_rootfs(name, Some(opened.length), reader, |sha256, sha512| stated.check(sha256, sha512))
         .map_err(|error| match error {
             _ if reporter.interrupted() => FetchError::Interrupted,
             FetchError::Store(error) if is_the_mirrors_fault(&error) => {

@@ -9,6 +9,9 @@ use crate::profile::release::Branch;
 use crate::root::FileError;
 use crate::store::StoreError;
 
+/// Who states it, where the profile does.
+pub(super) const PROFILE: &str = "base-sha256 of the profile";
+
 /// Why something could not be fetched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,7 +44,7 @@ pub enum FetchError {
         looked_at: Vec<String>,
     },
     /// The index of a repository is refused.
-    #[error("the index of {repository} cannot be trusted: {error}\n  read from {location}")]
+    #[error("the index of {repository} cannot be trusted\n  {error}\n  read from {location}")]
     Index {
         /// The repository.
         repository: String,
@@ -52,7 +55,7 @@ pub enum FetchError {
     },
     /// The index is of another branch than the directory it lies in.
     #[error(
-        "the index of {repository} is not of {branch}: it describes itself as `{description}`\n  read from {location}"
+        "the index of {repository} is not of {branch}\n  it describes itself as `{description}`\n  read from {location}"
     )]
     WrongBranch {
         /// The repository.
@@ -170,6 +173,13 @@ pub struct Statement {
     pub value: String,
 }
 
+impl Statement {
+    /// Whether it is the profile that states it.
+    fn is_the_profiles(&self) -> bool {
+        self.by == PROFILE
+    }
+}
+
 impl std::fmt::Display for Statement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} states {} {}", self.by, self.algorithm, self.value)
@@ -257,10 +267,19 @@ impl Explain for FetchError {
             Self::NothingStated { .. } => {
                 Some("give its digest: base-sha256 = \"...\" under [alpine]".to_owned())
             }
+            Self::Disagreement { other: stated, .. } | Self::NotAsStated { stated, .. } if stated.is_the_profiles() => {
+                Some("either `base-sha256` is that of another release, or the file is not the one you want: find out which before you change it".to_owned())
+            }
             Self::Sidecar { .. } | Self::ReleaseList { .. } | Self::Disagreement { .. } | Self::NotAsStated { .. } => {
                 Some("one of the files is damaged, or the mirror is half updated: use another mirror".to_owned())
             }
-            Self::Unfetchable { .. } | Self::Unnameable { .. } | Self::NoBase { .. } | Self::Interrupted => None,
+            Self::NoBase { .. } => Some(
+                "look at `base` of the profile; of a mirror, that it is whole, or add another --mirror".to_owned(),
+            ),
+            Self::Unfetchable { .. } | Self::Unnameable { .. } => {
+                Some("no apk could fetch it either: tell the repository's owner".to_owned())
+            }
+            Self::Interrupted => None,
         }
     }
 

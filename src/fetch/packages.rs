@@ -108,7 +108,7 @@ fn package(
             continue;
         };
         let reader = Watched::new(opened.reader, reporter, &name, &mut advanced);
-        match store.add_package(expected, keyring, &location, reader) {
+        match store.add_package(expected, keyring, &name, reader) {
             Ok(package) => {
                 if let Some(refused) = refused {
                     reporter.warn(&format!("{refused}\ntaken from {location} instead"));

@@ -16,6 +16,8 @@ use crate::root::FileError;
 
 /// The name of the index below the architecture's directory.
 const INDEX: &str = "APKINDEX.tar.gz";
+/// The name of the text in it.
+const INDEX_TEXT: &str = "APKINDEX";
 
 /// A repository of one architecture.
 #[derive(Debug, Clone)]
@@ -138,7 +140,7 @@ pub fn index(repository: &Repository) -> Result<VerifiedIndex, FetchError> {
             continue;
         };
         let name = repository.name.clone();
-        let index = match VerifiedIndex::check(&name, &file, &repository.keyring) {
+        let index = match VerifiedIndex::check(INDEX_TEXT, &file, &repository.keyring) {
             Ok(index) => index,
             Err(error) => return Err(FetchError::Index { repository: name, location, error }),
         };

@@ -406,7 +406,11 @@ impl Explain for ProfileError {
         let by_option = |problem: &Problem| matches!(problem.origin, Origin::CommandLine { .. });
         match self {
             Self::Problems(problems) if problems.iter().all(by_option) => Kind::Usage,
-            Self::Unreadable { error, .. } => error.kind(),
+            // What is there and is no file is a mistake in what was named, as what is not there is.
+            Self::Unreadable { error, .. } => match error.kind() {
+                Kind::Missing => Kind::Profile,
+                other => other,
+            },
             Self::Unknown { .. }
             | Self::NotFound { .. }
             | Self::NotUtf8 { .. }

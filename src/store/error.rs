@@ -30,6 +30,12 @@ pub enum StoreError {
         /// Who runs this.
         user: u32,
     },
+    /// The store is no directory.
+    #[error("the store {path} is not a directory", path = .path.display())]
+    NotADirectory {
+        /// The store's path.
+        path: PathBuf,
+    },
     /// Others can write to the store.
     #[error("the store {path} can be written to by others (its mode is {mode:04o})", path = .path.display())]
     Writable {
@@ -53,7 +59,7 @@ pub enum StoreError {
         error: io::Error,
     },
     /// There is more to read than there may be.
-    #[error("{object} is longer than the {expected} bytes it must have")]
+    #[error("{object} is longer than the {expected} bytes that are stated for it")]
     TooLong {
         /// What was read.
         object: String,
@@ -90,7 +96,9 @@ impl Explain for StoreError {
     fn kind(&self) -> Kind {
         match self {
             Self::File(error) => error.kind(),
-            Self::NoPlace | Self::Owner { .. } | Self::Writable { .. } => Kind::Usage,
+            Self::NoPlace | Self::NotADirectory { .. } | Self::Owner { .. } | Self::Writable { .. } => {
+                Kind::Usage
+            }
             Self::InUse { .. } => Kind::Missing,
             Self::Source { error, .. } => Kind::of_io(error),
             Self::TooLong { .. } | Self::Digest { .. } => Kind::Integrity,
@@ -103,15 +111,20 @@ impl Explain for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
-            Self::NoPlace => Some("say where with --cache-dir DIR".to_owned()),
+            Self::NoPlace | Self::NotADirectory { .. } => Some("say where with --cache-dir DIR".to_owned()),
             Self::Owner { .. } => Some("use a store of your own: --cache-dir DIR".to_owned()),
             Self::Writable { path, .. } => Some(format!(
                 "what others can write to cannot be trusted: `chmod 0700 {}` and `apkcompose cache prune`, or --cache-dir DIR",
                 path.display()
             )),
             Self::InUse { .. } => Some("try again when it is done".to_owned()),
-            Self::Source { .. } | Self::Rootfs { .. } => None,
-            Self::TooLong { .. } | Self::Digest { .. } => Some(
+            Self::Source { .. } => None,
+            Self::Rootfs { error, .. } => error.hint(),
+            Self::TooLong { .. } => Some(
+                "the mirror's index and packages do not belong together: it may be half updated, or damaged"
+                    .to_owned(),
+            ),
+            Self::Digest { .. } => Some(
                 "the file is damaged, or not the one that was meant: fetch it again, or use another mirror"
                     .to_owned(),
             ),

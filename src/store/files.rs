@@ -17,6 +17,9 @@ use crate::root::FileError;
 
 /// Makes the store's directory if it is not there, and refuses one that is not private.
 pub(super) fn private_directory(path: &Path) -> Result<(), StoreError> {
+    if path.exists() && !path.is_dir() {
+        return Err(StoreError::NotADirectory { path: path.to_owned() });
+    }
     make_directory(path)?;
     let metadata = fs::metadata(path).map_err(FileError::on("look at", path))?;
     let user = rustix::process::geteuid().as_raw();

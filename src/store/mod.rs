@@ -301,7 +301,7 @@ impl Store {
             }
             sha256.update(part);
             also.update(part);
-            temporary.file()?.write_all(part).map_err(FileError::on("write", temporary.path()))?;
+            temporary.file()?.write_all(part).map_err(|error| self.cannot_write(error))?;
         }
         let file = temporary.file()?.try_clone().map_err(FileError::on("read", temporary.path()))?;
         let file =

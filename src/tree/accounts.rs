@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use super::{Inode, InodeKind, Mode, NameError, Origin, Tree};
 use crate::content::{Content, ContentError};
+use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
 /// What BusyBox writes as the full name of a user that gives none.
@@ -117,6 +118,28 @@ pub enum AccountError {
     },
 }
 
+impl Explain for AccountError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Read { error, .. } => error.kind(),
+            Self::Name(error) => error.kind(),
+            Self::Form { .. } => Kind::Integrity,
+            Self::Number { .. } | Self::NoGroup { .. } | Self::Taken { .. } => Kind::Profile,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Number { what, there, .. } => {
+                Some(format!("give the {what} the number {there}, or another name"))
+            }
+            Self::NoGroup { group, .. } => Some(format!("add the group: [[groups]] name = \"{group}\"")),
+            Self::Taken { what, .. } => Some(format!("give the {what} another number")),
+            Self::Read { .. } | Self::Form { .. } | Self::Name(_) => None,
+        }
+    }
+}
+
 impl Accounts {
     /// The accounts of `tree`; none if it has no files for them.
     pub fn of(tree: &Tree) -> Result<Self, AccountError> {
@@ -173,7 +196,7 @@ impl AccountFile {
     }
 
     fn text(self, tree: &Tree) -> Result<Option<String>, AccountError> {
-        let path = self.path();
+        let path = tree.resolve(&self.path())?;
         let Some(InodeKind::File(content)) = tree.get(&path).map(|inode| &inode.kind) else {
             return Ok(None);
         };
@@ -186,7 +209,7 @@ impl AccountFile {
 
     /// Replaces the text; owner and mode of a file that is there stay.
     fn write(self, tree: &mut Tree, text: &str) -> Result<(), AccountError> {
-        let path = self.path();
+        let path = tree.resolve(&self.path())?;
         let kind = InodeKind::File(Content::of_bytes(text.as_bytes()));
         let mode = match self {
             Self::Passwd | Self::Group => Mode::FILE,
@@ -349,13 +372,24 @@ fn append(text: &mut String, line: &str) {
 /// Takes root's password away and locks it: the line's second field becomes `*`. Nothing happens in a tree
 /// without a shadow file, or without root in it.
 pub fn lock_root(tree: &mut Tree) -> Result<(), AccountError> {
-    let Some(text) = AccountFile::Shadow.text(tree)? else { return Ok(()) };
+    // What stands in the file of users counts where it does not point at the shadow file.
+    lock_root_in(AccountFile::Passwd, |password| password != "x", tree)?;
+    lock_root_in(AccountFile::Shadow, |_| true, tree)
+}
+
+fn lock_root_in(
+    file: AccountFile,
+    is_password: impl Fn(&str) -> bool,
+    tree: &mut Tree,
+) -> Result<(), AccountError> {
+    let Some(text) = file.text(tree)? else { return Ok(()) };
     let lock = |line: &str| match line.strip_prefix("root:").and_then(|rest| rest.split_once(':')) {
-        Some((_, rest)) => format!("root:*:{rest}\n"),
-        None => format!("{line}\n"),
+        Some((password, rest)) if is_password(password) => format!("root:*:{rest}\n"),
+        _ => format!("{line}\n"),
     };
     let locked: String = text.lines().map(lock).collect();
-    if locked == text { Ok(()) } else { AccountFile::Shadow.write(tree, &locked) }
+    let is_same = locked.lines().eq(text.lines());
+    if is_same { Ok(()) } else { file.write(tree, &locked) }
 }
 
 #[cfg(test)]

@@ -64,7 +64,10 @@ pub enum OverlayError {
 
 impl Explain for OverlayError {
     fn kind(&self) -> Kind {
-        Kind::Profile
+        match self {
+            Self::Accounts(error) => error.kind(),
+            Self::Name { .. } | Self::Owner { .. } => Kind::Profile,
+        }
     }
 
     fn hint(&self) -> Option<String> {
@@ -72,7 +75,8 @@ impl Explain for OverlayError {
             Self::Owner { what, name, .. } => {
                 Some(format!("give the number, or add the {what}: [[{what}s]] name = \"{name}\""))
             }
-            Self::Name { .. } | Self::Accounts(_) => None,
+            Self::Accounts(error) => error.hint(),
+            Self::Name { .. } => None,
         }
     }
 }

@@ -95,7 +95,8 @@ impl Explain for PlaceError {
     fn kind(&self) -> Kind {
         match self {
             Self::Content { error, .. } => error.kind(),
-            Self::Conflict { .. } | Self::Name { .. } | Self::Accounts { .. } => Kind::Integrity,
+            Self::Accounts { error, .. } => error.kind(),
+            Self::Conflict { .. } | Self::Name { .. } => Kind::Integrity,
         }
     }
 

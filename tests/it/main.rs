@@ -45,6 +45,8 @@ mod made;
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
+/// Every bad input, end to end: its exit code, its message, and that nothing is left behind.
+mod refusals;
 /// The same bytes whatever the surroundings.
 mod reproducible;
 /// The solver's case files.

@@ -1,0 +1,142 @@
+//! Where the image and the cache go: nothing appears there that is not whole.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+
+use super::hostile::{Package, Said};
+use super::{SCRATCH, Scene, message, tree};
+use crate::support::{files, need};
+
+/// Noise, which does not get smaller.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = |_| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(next).collect()
+}
+
+fn scene() -> Scene {
+    let app = Package::new("app").has([Said::file("app", noise(3 << 20))]).size(4 << 20).made();
+    Scene::wanting(&["app"], &[&app])
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named_before_any_work() {
+    let scene = scene();
+    scene.refused_command("output-no-directory", 4, scene.build().args(["-o", "no/such/x.tar"]));
+    assert!(!scene.dir.cache().join("blobs").exists());
+    scene.dir.write("file", "");
+    scene.refused_command("output-below-a-file", 2, scene.build().args(["-o", "file/x.tar"]));
+}
+
+#[test]
+fn a_directory_in_place_of_the_output_is_named() {
+    let scene = scene();
+    scene.dir.write("x.tar/keep", "");
+    scene.refused_command("output-is-a-directory", 2, scene.build().args(["-o", "x.tar"]));
+    scene.refused_command("output-is-here", 2, scene.build().args(["-o", "."]));
+}
+
+#[test]
+fn a_directory_that_nobody_may_write_to_is_named() {
+    let test = "a_directory_that_nobody_may_write_to_is_named";
+    let Some(()) = need::root(test) else { return };
+    let scene = scene();
+    files::create_dir(&scene.dir.join("closed"));
+    let command = scene.build().args(["-o", "closed/x.tar"]).run_by(65534);
+    chown(scene.dir.join("closed"), Some(0), Some(0)).unwrap();
+    scene.refused_command("output-no-permission", 4, command);
+}
+
+#[test]
+fn a_full_disk_leaves_no_half_of_an_image() {
+    let test = "a_full_disk_leaves_no_half_of_an_image";
+    let Some(()) = need::root(test) else { return };
+    if need::or_skip(test, need::find_namespace("mount", "--mount")).is_none() {
+        return;
+    }
+    let scene = scene();
+    files::create_dir(&scene.dir.join("full"));
+    // What is left there is looked at from inside, because it is gone with the namespace.
+    let script = "mount -t tmpfs -o size=1m none full && echo old > full/x.tar || exit 99\n\
+                  \"$@\"; code=$?; ls -A full; cat full/x.tar; exit $code";
+    for (name, output) in
+        [("output-full-archive", "full/x.tar"), ("output-full-tar", "type=tar,dest=full/x.tar")]
+    {
+        let command =
+            scene.build().args(["-o", output]).under(["unshare", "--mount", "sh", "-c", script, "sh"]);
+        let outcome = command.fails_with(8);
+        assert_eq!(outcome.stdout_text(), "x.tar\nold\n", "{outcome}");
+        message(name, 8, &outcome);
+    }
+    assert!(!scene.dir.join("out.tar").exists(), "one of two outputs must not appear without the other");
+}
+
+#[test]
+fn a_full_cache_is_named_and_leaves_nothing() {
+    let test = "a_full_cache_is_named_and_leaves_nothing";
+    let Some(()) = need::root(test) else { return };
+    if need::or_skip(test, need::find_namespace("mount", "--mount")).is_none() {
+        return;
+    }
+    let scene = scene();
+    let script = "mount -t tmpfs -o size=1m,mode=700 none ../cache || exit 99\n\
+                  \"$@\"; code=$?; ls -A ../cache/tmp; exit $code";
+    let outcome = scene.build().under(["unshare", "--mount", "sh", "-c", script, "sh"]).fails_with(8);
+    assert_eq!(outcome.stdout_text(), "", "{outcome}");
+    message("cache-full", 8, &outcome);
+    assert!(!scene.dir.join("out.tar").exists());
+}
+
+#[test]
+fn a_full_pipe_is_named() {
+    let scene = scene();
+    let before = tree(&scene.dir.path());
+    let outcome = scene
+        .dir
+        .command()
+        .args(["--profile", "p.toml", "--quiet", "-o", "type=tar,dest=-"])
+        .under(["sh", "-c", "exec \"$@\" > /dev/full", "sh"])
+        .fails_with(8);
+    assert_eq!(tree(&scene.dir.path()), before);
+    message("output-full-pipe", 8, &outcome);
+}
+
+#[test]
+fn what_stands_under_the_outputs_name_stays_until_there_is_something_better() {
+    let scene = scene();
+    scene.image();
+    let image = scene.dir.read("out.tar");
+    scene.profile(&format!("{SCRATCH}\n[packages]\nruntime = [\"nobody\"]\n"));
+    scene.build().fails_with(6);
+    assert_eq!(scene.dir.read("out.tar"), image);
+}
+
+#[test]
+fn a_cache_that_others_can_write_to_is_refused() {
+    let scene = scene();
+    for (name, mode) in [("cache-group-writable", 0o770), ("cache-world-writable", 0o707)] {
+        fs::set_permissions(scene.dir.cache(), fs::Permissions::from_mode(mode)).unwrap();
+        scene.refused(name, 2);
+    }
+}
+
+#[test]
+fn a_cache_of_somebody_else_is_refused() {
+    let Some(()) = need::root("a_cache_of_somebody_else_is_refused") else { return };
+    let scene = scene();
+    chown(scene.dir.cache(), Some(65534), None).unwrap();
+    scene.refused("cache-of-somebody-else", 2);
+}
+
+#[test]
+fn a_cache_that_is_no_directory_is_refused() {
+    let scene = scene();
+    let file = scene.dir.write("file", "");
+    scene.refused_command("cache-is-a-file", 2, scene.build().arg("--cache-dir").arg(file));
+    let nowhere = scene.build().without_env("APKCOMPOSE_CACHE_DIR").without_env("HOME");
+    let nowhere = nowhere.without_env("XDG_CACHE_HOME");
+    scene.refused_command("cache-nowhere", 2, nowhere);
+}
