@@ -6,6 +6,9 @@
 //!
 //! Source: spec apk v2, "Installed database"; design, "Staging".
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,6 +19,7 @@ use crate::apk::dependency::{Dependency, DependencyError};
 use crate::apk::index::IndexError;
 use crate::apk::installed::InstalledText;
 use crate::apk::package::{ScriptKind, Scripts};
+use crate::archive::gzip::{GzipError, inflate_member};
 use crate::archive::table::{Table, TableEntry, TableKind};
 use crate::archive::tar_read::{TarError, TarReader};
 use crate::content::{Content, ContentError, ReadAt};
@@ -55,6 +59,9 @@ pub enum BaseError {
     /// Its scripts are malformed.
     #[error("the base cannot be used: its package scripts are malformed: {0}")]
     Scripts(#[from] TarError),
+    /// Its scripts are compressed, and that is malformed.
+    #[error("the base cannot be used: its package scripts are malformed: {0}")]
+    CompressedScripts(#[from] GzipError),
 }
 
 impl Explain for BaseError {
@@ -62,7 +69,11 @@ impl Explain for BaseError {
         match self {
             Self::Content(error) => error.kind(),
             Self::TooLarge { .. } => Kind::Limit,
-            Self::Name(_) | Self::Installed(_) | Self::World(_) | Self::Scripts(_) => Kind::Integrity,
+            Self::Name(_)
+            | Self::Installed(_)
+            | Self::World(_)
+            | Self::Scripts(_)
+            | Self::CompressedScripts(_) => Kind::Integrity,
         }
     }
 }
@@ -165,9 +176,20 @@ fn world(tree: &Tree) -> Result<Vec<Dependency>, BaseError> {
     Ok(words.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>()?)
 }
 
-/// Reads `scripts.tar`; entries are named `name-version.identity.kind`.
+/// The archive of scripts: `scripts.tar` if there is one, else `scripts.tar.gz`.
+fn scripts_tar(tree: &Tree) -> Result<Option<Vec<u8>>, BaseError> {
+    if let Some(tar) = text(tree, "lib/apk/db/scripts.tar")? {
+        return Ok(Some(tar));
+    }
+    match text(tree, "lib/apk/db/scripts.tar.gz")? {
+        Some(compressed) => Ok(Some(inflate_member(&mut compressed.as_slice(), MAX_FILE)?)),
+        None => Ok(None),
+    }
+}
+
+/// Reads the archive of scripts; entries are named `name-version.identity.kind`.
 fn read_scripts(tree: &Tree, database: &mut Database) -> Result<(), BaseError> {
-    let Some(tar) = text(tree, "lib/apk/db/scripts.tar")? else { return Ok(()) };
+    let Some(tar) = scripts_tar(tree)? else { return Ok(()) };
     let names = names_by_identity(database);
     let mut scripts: HashMap<Box<str>, Scripts> = HashMap::new();
     let mut reader = TarReader::new(tar.as_slice());

@@ -1,6 +1,6 @@
 //! Packages made for the tests of this floor, and a tree to place them in.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::place::{Incoming, Installation, PlaceError, Placed};
@@ -49,7 +49,7 @@ impl Package {
 
     /// Adds an entry, and directories above it with mode 0755.
     pub(super) fn entry(mut self, text: &str, kind: PackageFileKind, mode: u32) -> Self {
-        let made = |path: &TreePath, kind, mode| PackageFile {
+        let new = |path: &TreePath, kind, mode| PackageFile {
             path: path.clone(),
             kind,
             mode,
@@ -58,10 +58,10 @@ impl Package {
             xattrs: BTreeMap::new(),
         };
         for above in path(text).ancestors().filter(|above| !above.is_root()) {
-            let directory = made(&above, PackageFileKind::Directory, 0o755);
+            let directory = new(&above, PackageFileKind::Directory, 0o755);
             self.files.entry(above).or_insert(directory);
         }
-        self.files.insert(path(text), made(&path(text), kind, mode));
+        self.files.insert(path(text), new(&path(text), kind, mode));
         self
     }
 
@@ -117,7 +117,7 @@ impl Package {
             data: Arc::new(Memory(tar.into())),
             entry: self.indexed(identity.to_string()),
         };
-        installation.place(&incoming, &HashSet::from_iter(leaving.iter().copied()))
+        installation.place(&incoming, &leaving.iter().copied().collect())
     }
 
     fn indexed(&self, identity: String) -> InstalledPackage {

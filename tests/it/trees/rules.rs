@@ -155,9 +155,8 @@ struct Workshop {
     dir: Dir,
 }
 
-/// Both trees of one step.
+/// One step, in which both trees were equal.
 struct Both {
-    reference: ReferenceTree,
     ours: OurTree,
     /// Our tree's file, for the next step.
     tar: PathBuf,
@@ -187,8 +186,9 @@ impl Workshop {
 
     fn ours(&self, base: &str, repository: &Path, world: &[&str]) -> Ours {
         let table = format!(
-            "base = {base:?}\nrepositories = [{repository:?}]\nkeys = [{:?}]\narch = [\"x86_64\"]",
-            self.key()
+            "base = '{base}'\nrepositories = ['{}']\nkeys = ['{}']\narch = ['x86_64']",
+            repository.display(),
+            self.key().display()
         );
         Ours::new(&table, world.iter().copied().chain([GROUND]))
     }
@@ -219,7 +219,7 @@ impl Workshop {
         let reference = self.add_to(reference::scratch(&self.alpine, "x86_64"), &repository, world);
         assert_eq!(reference.status, 0, "{}", reference.apk_output);
         let ours = self.ours("scratch", &repository, world);
-        Both::of(reference, ours, &[&FRESH, more].concat(), &repository)
+        Both::of(&reference, ours, &[&FRESH, more].concat(), &repository)
     }
 
     /// What both say when they cannot install `world` into nothing.
@@ -246,7 +246,7 @@ impl Workshop {
         let tar = self.compressed(base);
         let reference = self.apk(reference::over_tar(&self.alpine, &tar, "x86_64"), &repository).upgrade();
         let ours = self.ours(&tar.display().to_string(), &repository, &[]);
-        Both::of(reference, ours, &[&OVER, more].concat(), &repository)
+        Both::of(&reference, ours, &[&OVER, more].concat(), &repository)
     }
 
     /// Installs `world` over the tree `base` from a repository of `packages`, twice.
@@ -257,7 +257,7 @@ impl Workshop {
         let reference = self.add_to(base, &repository, world);
         assert_eq!(reference.status, 0, "{}", reference.apk_output);
         let ours = self.ours(&tar.display().to_string(), &repository, world);
-        Both::of(reference, ours, &[&OVER, more].concat(), &repository)
+        Both::of(&reference, ours, &[&OVER, more].concat(), &repository)
     }
 
     /// Takes `names`, which the world has, out of the tree `base`, twice.
@@ -268,7 +268,7 @@ impl Workshop {
             self.apk(reference::over_tar(&self.alpine, &tar, "x86_64"), &repository).delete(names);
         let ours = self.ours(&tar.display().to_string(), &repository, &[]);
         let ours = ours.without(names);
-        Both::of(reference, ours, &[&OVER, more].concat(), &repository)
+        Both::of(&reference, ours, &[&OVER, more].concat(), &repository)
     }
 
     fn compressed(&self, tar: &Path) -> PathBuf {
@@ -281,11 +281,11 @@ impl Workshop {
 }
 
 impl Both {
-    fn of(reference: ReferenceTree, ours: Ours, exceptions: &[Exception], repository: &Path) -> Self {
+    fn of(reference: &ReferenceTree, ours: Ours, exceptions: &[Exception], repository: &Path) -> Self {
         let tree = ours.tree();
-        assert_equal(&reference, &tree, exceptions, &[&repository.join("x86_64")]);
+        assert_equal(reference, &tree, exceptions, &[&repository.join("x86_64")]);
         let tar = ours.dir.join("tree.tar");
-        Self { reference, ours: tree, tar, _run: ours }
+        Self { ours: tree, tar, _run: ours }
     }
 
     fn text(&self, path: &str) -> &str {
@@ -461,7 +461,7 @@ fn a_directory_that_somebody_changed_or_made_is_left_alone() {
     let changed = format!(
         "[[dirs]]\npath = \"/{DIRECTORY}\"\nmode = \"0700\"\n\n[[dirs]]\npath = \"/srv/nobodys\"\nmode = \"0701\"\n"
     );
-    let first = workshop.changed(&[one.clone()], &["one"], &changed);
+    let first = workshop.changed(std::slice::from_ref(&one), &["one"], &changed);
     let two = two.priority(1).directory("srv/nobodys", 0o755).version("2-r0");
 
     let both = workshop.add(&first.dir.join("tree.tar"), &[one, two], &["two"], &[]);
@@ -849,9 +849,10 @@ fn the_apk_in_the_image_runs_scripts_and_triggers_that_were_written_down() {
     let two = package("two").file("usr/share/two/file", "two");
     let repository = workshop.repository("made", &[one, two]);
     let table = format!(
-        "release = \"3.19\"\nmirror = [{:?}]\nrepositories = [{repository:?}]\nkeys = [{:?}]\narch = [\"x86_64\"]",
-        workshop.alpine.mirror(),
-        workshop.key()
+        "release = '3.19'\nmirror = ['{}']\nrepositories = ['{}']\nkeys = ['{}']\narch = ['x86_64']",
+        workshop.alpine.mirror().display(),
+        repository.display(),
+        workshop.key().display()
     );
     let ours = Ours::new(&table, ["one"]);
     ours.tree();
@@ -869,12 +870,12 @@ fn the_apk_in_the_image_runs_scripts_and_triggers_that_were_written_down() {
 fn accounts_of_the_profile_are_there_for_the_packages_that_come_after_the_files_of_accounts() {
     let test = "accounts_of_the_profile_are_there_for_the_packages_that_come_after_the_files_of_accounts";
     let Some(workshop) = workshop(test) else { return };
-    let owned = |name: &str| {
+    let of_app = |name: &str| {
         let path = format!("usr/share/{name}");
         package(name).file(&path, name).owned(&path, ("app", 7), ("app", 8))
     };
     let accounts = package("accounts").depends("early").file("etc/passwd", "").file("etc/group", "");
-    let packages = [owned("early"), accounts, owned("late").depends("accounts")];
+    let packages = [of_app("early"), accounts, of_app("late").depends("accounts")];
     let repository = workshop.repository("first", &packages);
     let user = "\n[[users]]\nname = \"app\"\nuid = 1234\nhome = \"/\"\nshell = \"/bin/false\"\n";
 
@@ -893,7 +894,7 @@ fn links_of_busybox_that_somebody_removed_come_back_when_its_directories_change_
     let test = "links_of_busybox_that_somebody_removed_come_back_when_its_directories_change_and_only_then";
     let Some(workshop) = workshop(test) else { return };
     let pruned = "\n[prune]\npaths = [\"/bin/date\"]\n";
-    let minirootfs = format!("release = \"3.19\"\nmirror = [{:?}]", workshop.alpine.mirror());
+    let minirootfs = format!("release = '3.19'\nmirror = ['{}']", workshop.alpine.mirror().display());
     let base = Ours::new(&minirootfs, []).with(pruned);
     base.tree();
     let tar = workshop.compressed(&base.dir.join("tree.tar"));
