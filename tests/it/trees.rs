@@ -6,6 +6,8 @@
 
 /// Rules of placing, upgrading and removing, on small made packages.
 mod rules;
+/// What those packages are made with.
+mod workshop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
