@@ -59,6 +59,34 @@ impl ReadAt for OpenFile {
     }
 }
 
+/// A file that is opened anew for each read, for whoever has more files than a process may have open.
+#[derive(Debug)]
+pub struct ClosedFile {
+    path: PathBuf,
+    length: u64,
+}
+
+impl ClosedFile {
+    /// The file at `path`, which has `length` bytes.
+    pub fn new(path: PathBuf, length: u64) -> Self {
+        Self { path, length }
+    }
+}
+
+impl ReadAt for ClosedFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        File::open(&self.path)?.read_exact_at(buffer, offset)
+    }
+
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn describe(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
 /// Bytes in memory.
 pub(crate) struct Memory(pub(crate) Box<[u8]>);
 

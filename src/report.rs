@@ -44,7 +44,7 @@ pub trait Reporter: Send + Sync {
         let _ = (step, amount, object);
     }
 
-    /// `step` is over.
+    /// `step` is over. One that failed does not end.
     fn end(&self, step: Step) {
         let _ = step;
     }

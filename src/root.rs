@@ -242,6 +242,15 @@ pub fn nameless_file(directory: &Path) -> Result<File, FileError> {
     }
 }
 
+/// Where a link at `path` leads, so that what it points at is replaced and not the link.
+fn followed(path: &Path) -> PathBuf {
+    if path.is_symlink() {
+        fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+    } else {
+        path.to_owned()
+    }
+}
+
 /// A file that takes its final name only when it is complete. Dropped before, it disappears.
 #[derive(Debug)]
 pub struct AtomicFile {
@@ -256,16 +265,21 @@ impl AtomicFile {
     pub fn create(destination: &Path) -> Result<Self, FileError> {
         use std::sync::atomic::{AtomicU64, Ordering};
         static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let destination = followed(destination);
         let name = destination.file_name().unwrap_or_default().to_string_lossy();
-        let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let temporary = destination.with_file_name(format!(".{name}.{}.{unique}.part", std::process::id()));
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&temporary)
-            .map_err(FileError::on("create", destination))?;
-        Ok(Self { file, temporary, destination: destination.to_owned(), committed: false })
+        loop {
+            let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let temporary =
+                destination.with_file_name(format!(".{name}.{}.{unique}.part", std::process::id()));
+            match File::options().read(true).write(true).create_new(true).open(&temporary) {
+                // Left by a process of the same number that was killed: in containers numbers repeat.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                opened => {
+                    let file = opened.map_err(FileError::on("create", &destination))?;
+                    return Ok(Self { file, temporary, destination, committed: false });
+                }
+            }
+        }
     }
 
     /// Where it will be.
@@ -356,6 +370,23 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let error = read_file(directory.path(), 10).unwrap_err();
         assert!(error.to_string().contains("is a directory"), "{error}");
+    }
+
+    #[test]
+    fn a_leftover_is_in_nobodys_way_and_a_link_is_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (target, link) = (directory.path().join("out.tar"), directory.path().join("link.tar"));
+        let kept = AtomicFile::create(&target).unwrap();
+        let number: u64 = kept.temporary.to_str().unwrap().rsplit('.').nth(1).unwrap().parse().unwrap();
+        for next in number + 1..number + 50 {
+            let name = format!(".link.tar.{}.{next}.part", std::process::id());
+            fs::File::create(directory.path().join(name)).unwrap();
+        }
+        kept.commit().unwrap();
+        std::os::unix::fs::symlink("out.tar", &link).unwrap();
+        write_file(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(read_file(&target, 10).unwrap(), b"new");
     }
 
     #[test]

@@ -53,8 +53,7 @@ pub(super) fn run(arguments: &Build) -> Result<(), Failure> {
     };
     let store = store(&arguments.shared)?;
     let report = compose::build(&store, &draft, &options, reporter.as_ref())?;
-    print(&report, arguments, &options);
-    Ok(())
+    print(&report, arguments, &options)
 }
 
 /// Finds the profile and says which it is, where a name could mean several.
@@ -130,13 +129,13 @@ fn epoch(option: Option<i64>) -> Result<Option<Epoch>, Failure> {
 }
 
 /// The report goes to standard output if a program wants it and the image does not go there.
-fn print(report: &Report, arguments: &Build, options: &BuildOptions) {
+fn print(report: &Report, arguments: &Build, options: &BuildOptions) -> Result<(), Failure> {
     let Words { quiet, progress, .. } = arguments.shared.words;
     let pipe = options.outputs.iter().any(|output| output.destination == Destination::Stdout);
     match arguments.format {
         Format::Json if pipe => render::words(&render::json(report)),
-        Format::Json => render::data(&render::json(report)),
-        Format::Text if report.image.is_none() => render::data(&plan_text(report)),
+        Format::Json => return render::data(&render::json(report)),
+        Format::Text if report.image.is_none() => return render::data(&plan_text(report)),
         Format::Text if quiet => {}
         // Whoever reads events reads nothing else from there.
         Format::Text if progress == Progress::Json => {
@@ -144,6 +143,7 @@ fn print(report: &Report, arguments: &Build, options: &BuildOptions) {
         }
         Format::Text => render::words(&summary(report, options)),
     }
+    Ok(())
 }
 
 /// What `--dry-run` prints: the plan, in apk's words.

@@ -15,7 +15,7 @@ pub(super) fn run(command: &Cache) -> Result<(), Failure> {
     match command {
         Cache::Info { place, format } => {
             let store = open(place)?;
-            print(&store, &store.usage()?, "holds", *format);
+            print(&store, &store.usage()?, "", *format)
         }
         Cache::Prune { place, days, all, format } => {
             let store = open(place)?;
@@ -24,10 +24,9 @@ pub(super) fn run(command: &Cache) -> Result<(), Failure> {
                 Some(days) => Prune::Unused(Duration::from_secs(u64::from(*days) * DAY)),
                 None => Prune::Expanded,
             };
-            print(&store, &store.prune(what)?, "removed", *format);
+            print(&store, &store.prune(what)?, "removed from ", *format)
         }
     }
-    Ok(())
 }
 
 fn open(place: &CachePlace) -> Result<Store, Failure> {
@@ -38,20 +37,21 @@ fn open(place: &CachePlace) -> Result<Store, Failure> {
     Ok(Store::open(&directory)?)
 }
 
-fn print(store: &Store, usage: &Usage, verb: &str, format: Format) {
+fn print(store: &Store, usage: &Usage, what: &str, format: Format) -> Result<(), Failure> {
     let directory = store.directory().display();
+    let (originals, inflated) = (&usage.blobs, &usage.expanded);
     match format {
         Format::Json => render::data(&render::json(&json!({
             "directory": directory.to_string(),
-            "originals": { "files": usage.blobs.files, "bytes": usage.blobs.bytes },
-            "expanded": { "files": usage.expanded.files, "bytes": usage.expanded.bytes },
+            "originals": { "files": originals.files, "bytes": originals.bytes },
+            "expanded": { "files": inflated.files, "bytes": inflated.bytes },
         }))),
         Format::Text => render::data(&format!(
-            "{directory}\n{verb} {} in {}, and {} in {}\n",
-            bytes(usage.blobs.bytes),
-            counted(usage.blobs.files, "original", "originals"),
-            bytes(usage.expanded.bytes),
-            counted(usage.expanded.files, "inflated file", "inflated files"),
+            "{what}{directory}\n  originals        {} in {}\n  inflated copies  {} in {}\n",
+            bytes(originals.bytes),
+            counted(originals.files, "file", "files"),
+            bytes(inflated.bytes),
+            counted(inflated.files, "file", "files"),
         )),
     }
 }

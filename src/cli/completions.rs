@@ -6,10 +6,8 @@ use clap_complete::Shell;
 use super::args::Arguments;
 use super::render::{self, Failure};
 
-#[expect(clippy::unnecessary_wraps, reason = "every command may fail, and this one is called like them")]
 pub(super) fn run(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "apkcompose", &mut script);
-    render::data(&String::from_utf8_lossy(&script));
-    Ok(())
+    render::data(&String::from_utf8_lossy(&script))
 }

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Index) -> Result<(), Failure> {
             "size": made.size,
             "signed": is_signed,
             "packages": made.packages,
-        }))),
+        })))?,
         Format::Text => {
             let signed = if is_signed { "signed" } else { "NOT signed: apkcompose and apk will refuse it" };
             render::words(&format!(

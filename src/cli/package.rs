@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Package) -> Result<(), Failure> {
             "size": made.size,
             "identity": made.identity.to_string(),
             "files": made.files,
-        }))),
+        })))?,
         Format::Text => render::words(&format!(
             "wrote {path}: {} with {} files, {}, identity {}\n",
             made.label,

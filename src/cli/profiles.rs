@@ -46,17 +46,15 @@ fn list(format: Format) -> Result<(), Failure> {
             let width = listed.iter().map(|listed| listed.name.len()).max().unwrap_or(0);
             let lines =
                 listed.iter().map(|listed| format!("{:width$}  {}\n", listed.name, listed.description));
-            render::data(&lines.collect::<String>());
+            render::data(&lines.collect::<String>())
         }
     }
-    Ok(())
 }
 
 fn show(name: &str, resolved: bool, format: Format, set: &[Setting]) -> Result<(), Failure> {
     let found = find(name, &Silent)?;
     if !resolved {
-        render::data(&found.text);
-        return Ok(());
+        return render::data(&found.text);
     }
     let overrides = Overrides { settings: set.to_vec(), ..Overrides::default() };
     let merged = Draft::load(&found, &overrides, BUILT_INS)?.show()?;
@@ -64,7 +62,6 @@ fn show(name: &str, resolved: bool, format: Format, set: &[Setting]) -> Result<(
         Format::Json => render::data(&render::json(&merged.to_json())),
         Format::Text => render::data(&merged.to_string()),
     }
-    Ok(())
 }
 
 /// What checking a profile has come to.
@@ -91,8 +88,8 @@ fn check(names: &[String], text_only: bool, format: Format, shared: &ProfileArgs
         checked.push(check_one(name, text_only, shared, reporter.as_ref())?);
     }
     match format {
-        Format::Json => render::data(&render::json(&checked)),
-        Format::Text => render::data(&checked.iter().map(text_of).collect::<String>()),
+        Format::Json => render::data(&render::json(&checked))?,
+        Format::Text => render::data(&checked.iter().map(text_of).collect::<String>())?,
     }
     match checked.iter().find_map(|checked| checked.kind) {
         None => Ok(()),

@@ -101,6 +101,15 @@ impl Bars {
     }
 }
 
+/// A bar that a failure cut short does not stay above the error.
+impl Drop for Bars {
+    fn drop(&mut self) {
+        for (bar, _) in self.shown.get_mut().into_iter().flat_map(|shown| shown.values()) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 impl Reporter for Bars {
     fn begin(&self, step: Step, total: u64) {
         let bar = ProgressBar::hidden().with_style(Self::style(step)).with_prefix(step.to_string());

@@ -1,7 +1,7 @@
 //! How failures look: what happened, then what to do, then the exit code.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use std::time::Duration;
 
@@ -170,9 +170,16 @@ pub(super) fn wrapped(words: &[String], width: usize) -> String {
 }
 
 /// Writes data to standard output. A reader that has gone away is no failure.
-pub(super) fn data(text: &str) {
+pub(super) fn data(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure {
+            message: format!("cannot write to standard output: {error}"),
+            hint: None,
+            kind: Kind::of_io(&error),
+        }),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Writes words to standard error.

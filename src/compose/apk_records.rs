@@ -38,7 +38,8 @@ impl ApkRecords {
                 keys: keys(repositories, indexes, |named| {
                     let canonical = canonical_location(named);
                     stated.iter().any(|line| {
-                        *line.value.location == *named.repository.name()
+                        (line.value.tag.is_some() && line.value.tag == named.tag)
+                            || *line.value.location == *named.repository.name()
                             || canonical.as_deref() == Some(&*line.value.location)
                     })
                 }),

@@ -3,33 +3,36 @@
 //! A minirootfs has no signature of its own, but the packages it was made of have. If each of them is in a
 //! verified index, by identity, and every file, link and directory of the base is as a package has it, then
 //! the base is believed for them and not for a checksum beside it. What no package owns must be of the
-//! handful that a minirootfs is known to have, and is only text about the release, apk's own records, or a link
-//! of BusyBox.
+//! handful that a minirootfs is known to have: short texts about the release, apk's own records, which must say what
+//! the indexes and packages say, and links of BusyBox where BusyBox makes them.
 //!
 //! Nothing here fails: a base that cannot be proved so is believed for a lesser reason, or not at all.
 //!
 //! Source: design, "Trust"; the unowned files of minirootfs 3.19.4, counted.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 
 use super::sources::NamedRepository;
 use crate::apk::index_file::VerifiedIndex;
-use crate::apk::installed::{InstalledFile, InstalledPackage};
+use crate::apk::installed::{Access, InstalledDirectory, InstalledFile, InstalledPackage};
 use crate::apk::package::Expected;
-use crate::archive::table::{TableEntry, TableKind};
-use crate::digest::Identity;
+use crate::archive::table::{Place, TableEntry, TableKind};
+use crate::content::Content;
+use crate::digest::{Identity, Sha1};
 use crate::fetch::{self, PackageRequest};
 use crate::path::TreePath;
 use crate::report::Silent;
 use crate::store::{Store, StoredPackage};
 use crate::tree::accounts::Accounts;
+use crate::tree::busybox;
 use crate::tree::database::Database;
 use crate::tree::place::Installation;
 use crate::tree::{Inode, InodeKind, Mode, Owner};
 
 /// Files that a minirootfs has and no package: text about the release, and apk's own records, which are checked
 /// against the packages apart.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 11] = [
     "etc/alpine-release",
     "etc/apk/arch",
     "etc/apk/repositories",
@@ -41,10 +44,11 @@ const KNOWN: [&str; 12] = [
     "lib/apk/db/lock",
     "lib/apk/db/scripts.tar",
     "lib/apk/db/triggers",
-    "etc/shadow",
 ];
-/// Where links of nobody's may point.
-const KNOWN_TARGETS: [&str; 2] = ["/bin/busybox", "/bin/bbsuid"];
+/// The file of passwords, in which a minirootfs locks root.
+const SHADOW: &str = "etc/shadow";
+/// The longest text about the release, in bytes.
+const MAX_TEXT: u64 = 4096;
 
 /// Whether every file of `base` is one of signed packages that `repositories` have.
 pub(super) fn is_proved(
@@ -52,62 +56,74 @@ pub(super) fn is_proved(
     base: &Installation,
     repositories: &[NamedRepository],
     indexes: &[VerifiedIndex],
+    jobs: NonZeroUsize,
 ) -> bool {
-    let Some(requests) = requests(&base.database, repositories, indexes) else { return false };
-    if requests.is_empty() {
-        return false;
-    }
-    let Ok(packages) = fetch::packages(store, &requests, std::num::NonZeroUsize::MIN, &Silent) else {
+    let Some(listed) = listed(&base.database, repositories, indexes).filter(|listed| !listed.is_empty())
+    else {
         return false;
     };
-    let Ok(accounts) = Accounts::of(&base.tree) else { return false };
-    let proof = Proof { base, packages: &packages, accounts };
-    proof.holds()
+    let requests: Vec<PackageRequest<'_>> = listed
+        .iter()
+        .map(|listed| PackageRequest::new(listed.expected.clone(), &listed.named.repository))
+        .collect();
+    let Ok(packages) = fetch::packages(store, &requests, jobs, &Silent) else { return false };
+    let (Ok(accounts), Ok(links)) = (Accounts::of(&base.tree), busybox::link_paths(&base.tree)) else {
+        return false;
+    };
+    Proof { base, listed: &listed, packages: &packages, accounts, links }.holds()
 }
 
-/// The packages of a base, as the repositories have them; nothing if one is missing.
-fn requests<'a>(
+/// A package of the base, as an index lists it.
+struct Listed<'a> {
+    entry: InstalledPackage,
+    expected: Expected,
+    named: &'a NamedRepository,
+}
+
+/// The packages of a base in the order of its database, as the repositories list them; nothing if one is
+/// missing.
+fn listed<'a>(
     database: &Database,
     repositories: &'a [NamedRepository],
     indexes: &[VerifiedIndex],
-) -> Option<Vec<PackageRequest<'a>>> {
-    let mut listed: HashMap<Identity, (usize, Expected)> = HashMap::new();
-    let wanted: HashSet<Identity> =
-        database.packages().iter().map(|package| package.field('C').parse().ok()).collect::<Option<_>>()?;
-    for (number, (named, index)) in repositories.iter().zip(indexes).enumerate() {
-        if named.tag.is_some() {
-            continue;
-        }
+) -> Option<Vec<Listed<'a>>> {
+    let identity = |package: &InstalledPackage| package.field('C').parse::<Identity>().ok();
+    let wanted: HashSet<Identity> = database.packages().into_iter().map(identity).collect::<Option<_>>()?;
+    let mut found: HashMap<Identity, (InstalledPackage, Expected, &NamedRepository)> = HashMap::new();
+    for (named, index) in repositories.iter().zip(indexes).filter(|(named, _)| named.tag.is_none()) {
         for package in index.index().packages() {
             if let Some(identity) = package.identity().filter(|identity| wanted.contains(identity))
                 && let Some(expected) = Expected::of(package)
             {
-                listed.entry(identity).or_insert((number, expected));
+                found.entry(identity).or_insert((InstalledPackage::of_index(package), expected, named));
             }
         }
     }
-    database
-        .packages()
-        .iter()
-        .map(|package| {
-            let (number, expected) = listed.get(&package.field('C').parse().ok()?)?;
-            Some(PackageRequest::new(expected.clone(), &repositories.get(*number)?.repository))
-        })
-        .collect()
+    let packages = database.packages();
+    let as_listed = |package: &&InstalledPackage| {
+        let (entry, expected, named) = found.get(&identity(package)?)?;
+        Some(Listed { entry: entry.clone(), expected: expected.clone(), named })
+    };
+    packages.iter().map(as_listed).collect()
 }
 
 struct Proof<'a> {
     base: &'a Installation,
     /// In the order of the database.
+    listed: &'a [Listed<'a>],
+    /// In the order of the database.
     packages: &'a [StoredPackage],
     accounts: Accounts,
+    /// Where links to BusyBox may be.
+    links: HashSet<TreePath>,
 }
 
 impl Proof<'_> {
     fn holds(&self) -> bool {
         let mut covered: HashSet<TreePath> = HashSet::new();
-        for (recorded, stored) in self.base.database.packages().into_iter().zip(self.packages) {
-            let as_recorded = self.records_agree(recorded, stored)
+        let recorded = self.base.database.packages();
+        for ((recorded, listed), stored) in recorded.into_iter().zip(self.listed).zip(self.packages) {
+            let as_recorded = self.records_agree(recorded, listed, stored)
                 && stored
                     .table()
                     .entries
@@ -117,27 +133,47 @@ impl Proof<'_> {
                 return false;
             }
         }
-        self.base.tree.entries().all(|(path, _, inode)| covered.contains(path) || is_known(path, inode))
+        self.base.tree.entries().all(|(path, _, inode)| covered.contains(path) || self.is_known(path, inode))
     }
 
-    /// Whether the base's database says of a package what the package says of itself.
-    fn records_agree(&self, recorded: &InstalledPackage, stored: &StoredPackage) -> bool {
+    /// Whether the base's database says of a package what its index and the package itself say.
+    fn records_agree(
+        &self,
+        recorded: &InstalledPackage,
+        listed: &Listed<'_>,
+        stored: &StoredPackage,
+    ) -> bool {
         let verified = stored.verified();
         let scripts = self.base.database.scripts.get(recorded.name());
         let triggers = self.base.database.triggers.get(recorded.name());
-        let files: HashSet<TreePath> = stored
-            .table()
-            .entries
-            .iter()
-            .filter(|entry| entry.kind != TableKind::Directory)
-            .map(|entry| entry.path.clone())
-            .collect();
-        recorded.name() == verified.info().name
-            && recorded.version() == verified.info().version
+        sorted(&recorded.fields) == sorted(&listed.entry.fields)
+            && recorded.flags.is_empty()
             && scripts.map_or(verified.scripts().is_empty(), |scripts| scripts == verified.scripts())
             && triggers
                 .map_or(verified.info().triggers.is_empty(), |globs| *globs == verified.info().triggers)
-            && recorded.files().all(|(directory, file)| is_among(directory, file, &files))
+            && self.files_agree(recorded, stored)
+    }
+
+    /// Whether every directory and file that the database lists is the package's, with its checksum.
+    fn files_agree(&self, recorded: &InstalledPackage, stored: &StoredPackage) -> bool {
+        let entries: HashMap<&TreePath, &TableEntry> =
+            stored.table().entries.iter().map(|entry| (&entry.path, entry)).collect();
+        let owner = |entry: &TableEntry| (self.owner(entry).uid, self.owner(entry).gid, entry.mode);
+        let has_access =
+            |access: Access, entry: &TableEntry| (access.uid, access.gid, access.mode) == owner(entry);
+        let is_directory = |directory: &InstalledDirectory| {
+            directory.path.is_root()
+                || entries.get(&directory.path).is_some_and(|entry| {
+                    entry.kind == TableKind::Directory && has_access(directory.access, entry)
+                })
+        };
+        let is_file = |(directory, file): (&TreePath, &InstalledFile)| {
+            let path = directory.join(&file.name).ok();
+            path.and_then(|path| entries.get(&path)).is_some_and(|entry| {
+                has_access(file.access, entry) && file.checksum == checksum(entry, &entries)
+            })
+        };
+        recorded.directories.iter().all(is_directory) && recorded.files().all(is_file)
     }
 
     /// Whether an entry of a package is in the base as the package has it, or belongs to another package there.
@@ -161,7 +197,9 @@ impl Proof<'_> {
         }
         let same = match (&entry.kind, &inode.kind) {
             (TableKind::File(place), InodeKind::File(content)) => {
-                (content.digest() == place.sha256 && self.has_access(inode, entry)) || is_known(&path, inode)
+                self.has_access(inode, entry)
+                    && (content.digest() == place.sha256
+                        || (path.as_str() == SHADOW && self.only_locks_root(recorded, place, content)))
             }
             (TableKind::Symlink(target), InodeKind::Symlink(there)) => target == there,
             (TableKind::HardLink(target), InodeKind::File(_)) => {
@@ -173,29 +211,79 @@ impl Proof<'_> {
         same
     }
 
+    /// Whether a file of passwords is the package's but for root's, which nobody can log in with.
+    fn only_locks_root(&self, recorded: &InstalledPackage, place: &Place, there: &Content) -> bool {
+        let number =
+            self.base.database.packages().iter().position(|package| package.name() == recorded.name());
+        let Some(stored) = number.and_then(|number| self.packages.get(number)) else { return false };
+        if there.length() > MAX_TEXT || place.length > MAX_TEXT {
+            return false;
+        }
+        let (Ok(packaged), Ok(there)) = (stored.content(place).to_vec(), there.to_vec()) else {
+            return false;
+        };
+        let (packaged, there) = (String::from_utf8_lossy(&packaged), String::from_utf8_lossy(&there));
+        let same_line = |(packaged, there): (&str, &str)| {
+            packaged == there
+                || (there.starts_with("root:*:")
+                    && packaged
+                        .strip_prefix("root:")
+                        .and_then(|rest| rest.split_once(':'))
+                        .map(|(_, rest)| rest)
+                        == there.strip_prefix("root:*:"))
+        };
+        packaged.lines().count() == there.lines().count()
+            && packaged.lines().zip(there.lines()).all(same_line)
+    }
+
     fn has_access(&self, inode: &Inode, entry: &TableEntry) -> bool {
-        let owner = Owner {
+        inode.mode == Mode::new(entry.mode)
+            && inode.owner == self.owner(entry)
+            && inode.xattrs == entry.xattrs
+    }
+
+    fn owner(&self, entry: &TableEntry) -> Owner {
+        Owner {
             uid: self.accounts.user(&entry.user).unwrap_or(entry.uid),
             gid: self.accounts.group(&entry.group).unwrap_or(entry.gid),
-        };
-        inode.mode == Mode::new(entry.mode) && inode.owner == owner && inode.xattrs == entry.xattrs
+        }
+    }
+
+    /// Whether something that no package has is of the handful that a minirootfs is known to have.
+    fn is_known(&self, path: &TreePath, inode: &Inode) -> bool {
+        let plain = inode.owner == Owner::ROOT && inode.xattrs.is_empty();
+        match &inode.kind {
+            InodeKind::Directory => plain && inode.mode == Mode::DIRECTORY,
+            InodeKind::Symlink(target) => {
+                self.links.contains(path) && matches!(&**target, "/bin/busybox" | "/bin/bbsuid")
+            }
+            InodeKind::File(content) => {
+                let is_record = path.as_str().starts_with("lib/apk/db/");
+                plain
+                    && inode.mode.bits() & 0o7133 == 0
+                    && KNOWN.contains(&path.as_str())
+                    && (is_record || content.length() <= MAX_TEXT)
+            }
+            InodeKind::CharacterDevice(_) | InodeKind::BlockDevice(_) | InodeKind::Fifo => false,
+        }
     }
 }
 
-fn is_among(directory: &TreePath, file: &InstalledFile, files: &HashSet<TreePath>) -> bool {
-    directory.join(&file.name).is_ok_and(|path| files.contains(&path))
+fn sorted(fields: &[(char, String)]) -> Vec<&(char, String)> {
+    let mut sorted: Vec<&(char, String)> = fields.iter().collect();
+    sorted.sort_unstable();
+    sorted
 }
 
-/// Whether something that no package has is of the handful that a minirootfs is known to have.
-fn is_known(path: &TreePath, inode: &Inode) -> bool {
-    let plain = inode.owner == Owner::ROOT && inode.xattrs.is_empty();
-    match &inode.kind {
-        InodeKind::Directory => plain && inode.mode == Mode::DIRECTORY,
-        InodeKind::Symlink(target) => KNOWN_TARGETS.contains(&&**target),
-        InodeKind::File(_) if path.as_str() == "etc/shadow" => {
-            inode.owner.uid == 0 && inode.mode.bits() & 0o7137 == 0
-        }
-        InodeKind::File(_) => plain && inode.mode.bits() & 0o7133 == 0 && KNOWN.contains(&path.as_str()),
-        InodeKind::CharacterDevice(_) | InodeKind::BlockDevice(_) | InodeKind::Fifo => false,
+/// The checksum that the database records for an entry.
+fn checksum(entry: &TableEntry, entries: &HashMap<&TreePath, &TableEntry>) -> Option<Sha1> {
+    match &entry.kind {
+        TableKind::File(place) => Some(place.sha1),
+        TableKind::Symlink(target) => Some(Sha1::of(target.as_bytes())),
+        TableKind::HardLink(target) => entries.get(target).and_then(|target| checksum(target, entries)),
+        TableKind::Directory
+        | TableKind::CharacterDevice(..)
+        | TableKind::BlockDevice(..)
+        | TableKind::Fifo => None,
     }
 }

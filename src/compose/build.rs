@@ -29,8 +29,6 @@ use crate::tree::Tree;
 use crate::tree::accounts::Accounts;
 use crate::tree::place::Installation;
 
-/// The search path of an image that sets none, as engines have it.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Seconds in a day.
 const DAY: i64 = 86_400;
 /// The label that says why the base was believed.
@@ -198,10 +196,11 @@ impl Build<'_> {
         let epoch = self.epoch(&prepared);
         let staged = self.stage(&prepared, &packages, epoch)?;
         let notes = Notes::of(&staged);
+        let user = image_user(&prepared.profile, &staged.installation.tree)?;
         let proven = prove_starts(&prepared, staged)?;
         let layer = squash::plan(&proven, epoch)?;
         check_size(&prepared.profile, &layer)?;
-        let image = self.emit(&prepared, &proven, &layer, epoch, &notes)?;
+        let image = self.emit(&prepared, user, &layer, epoch, &notes)?;
         Ok(report(&prepared, Some(notes), Some(image)))
     }
 
@@ -252,7 +251,7 @@ impl Build<'_> {
     fn emit(
         &self,
         prepared: &Prepared,
-        proven: &ProvenTree,
+        user: String,
         layer: &Layer<'_>,
         epoch: Epoch,
         notes: &Notes,
@@ -264,7 +263,7 @@ impl Build<'_> {
         let image = if outputs.iter().any(|output| output.kind.is_compressed()) {
             let packed =
                 squash::compress(layer, &spool_directory(outputs), self.options.jobs, self.reporter)?;
-            let config = image_config(prepared, proven.tree(), epoch, notes)?;
+            let config = image_config(prepared, user, epoch, notes);
             let annotations = config.labels.clone();
             let image = Image::new(&config, vec![packed], &annotations, MediaTypes::Oci);
             Some(image.map_err(squash::SquashError::Image)?)
@@ -397,7 +396,8 @@ fn starts(profile: &Profile) -> Vec<Start> {
     };
     let mut starts = Vec::new();
     starts.extend(start(Setting::Entrypoint, image.entrypoint.first()));
-    if image.entrypoint.is_empty() {
+    // Behind an entrypoint the command is its arguments, and begins with a program only where it says so.
+    if image.entrypoint.last().is_none_or(|last| last == "--") {
         starts.extend(start(Setting::Command, image.command.first()));
     }
     match image.healthcheck.as_ref().map(|check| &check.test) {
@@ -413,17 +413,14 @@ fn starts(profile: &Profile) -> Vec<Start> {
     starts
 }
 
-fn image_config(prepared: &Prepared, tree: &Tree, epoch: Epoch, notes: &Notes) -> Result<ImageConfig, Error> {
+fn image_config(prepared: &Prepared, user: String, epoch: Epoch, notes: &Notes) -> ImageConfig {
     let image = &prepared.profile.image;
     let mut config = ImageConfig::new(prepared.plan.arch, epoch);
     config.author = image.author.clone().unwrap_or_default();
-    config.user = match &image.user {
-        Some(user) => numeric_user(user, tree)?,
-        None => String::new(),
-    };
+    config.user = user;
     config.exposed_ports = image.expose.iter().map(ToString::to_string).collect();
     config.env.clone_from(&image.environment);
-    config.env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
+    config.env.entry("PATH".to_owned()).or_insert_with(|| prove::DEFAULT_PATH.to_owned());
     config.entrypoint.clone_from(&image.entrypoint);
     config.cmd.clone_from(&image.command);
     config.volumes = image.volumes.iter().map(ToString::to_string).collect();
@@ -448,10 +445,14 @@ fn image_config(prepared: &Prepared, tree: &Tree, epoch: Epoch, notes: &Notes) -
             retries: check.retries,
         }
     });
-    Ok(config)
+    config
 }
 
-/// The user as numbers, which alone every engine understands in every image.
+/// The image's user, if it has one, as numbers, which alone every engine understands in every image.
+fn image_user(profile: &Profile, tree: &Tree) -> Result<String, Error> {
+    profile.image.user.as_ref().map_or(Ok(String::new()), |user| numeric_user(user, tree))
+}
+
 fn numeric_user(user: &ImageUser, tree: &Tree) -> Result<String, Error> {
     let accounts = Accounts::of(tree)?;
     let unknown = |what, name: &str| Error::User { what, name: name.to_owned() };

@@ -8,10 +8,10 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::content::{Content, OpenFile, ReadAt as _};
+use crate::content::{ClosedFile, Content, OpenFile, ReadAt as _};
 use crate::digest::{Sha256, Sha256Hasher};
 use crate::kind::{Explain, Kind};
 use crate::path::{PathError, TreePath};
@@ -25,6 +25,10 @@ use crate::tree::Mode;
 use crate::tree::accounts::{Account, NewGroup, NewUser};
 use crate::tree::overlay::{Overlaid, OverlaidKind};
 
+/// What only apkcompose writes: it says what is installed, and must be true.
+const RECORDS: [&str; 4] = ["etc/apk/world", "etc/apk/arch", "etc/apk/repositories", "lib/apk/db"];
+/// The files that accounts of the profile are written to.
+const ACCOUNT_FILES: [&str; 3] = ["etc/passwd", "etc/group", "etc/shadow"];
 /// How much of a file is hashed at a time.
 const BUFFER: usize = 256 * 1024;
 /// The largest single file a profile may bring, in bytes.
@@ -86,6 +90,28 @@ pub enum ContentsError {
         /// What is wrong.
         error: PathError,
     },
+    /// A name or link in a directory is not UTF-8.
+    #[error("the source of {path} ({origin}): {source_path} is not UTF-8, or a link to what is not")]
+    NotUtf8 {
+        /// Where it should go.
+        path: TreePath,
+        /// Where the profile says so.
+        origin: String,
+        /// The source.
+        source_path: String,
+    },
+    /// A path is apkcompose's own to write.
+    #[error("{path} cannot come from the profile: it says what is installed, and is written last")]
+    Record {
+        /// The path.
+        path: TreePath,
+    },
+    /// The profile brings a file of accounts and has accounts to be written to it.
+    #[error("{path} comes from the profile, and so would the accounts of [[users]] and [[groups]] be lost")]
+    Accounts {
+        /// The path.
+        path: TreePath,
+    },
     /// A file is to be downloaded.
     #[error("{path} ({origin}) is to come from {url}: files over the network are not supported yet")]
     Download {
@@ -103,15 +129,23 @@ impl Explain for ContentsError {
         match self {
             Self::File { error, .. } => error.kind(),
             Self::Download { .. } => Kind::Missing,
-            Self::Outside { .. } | Self::NotEmbedded { .. } | Self::Special { .. } | Self::Name { .. } => {
-                Kind::Profile
-            }
+            Self::Outside { .. }
+            | Self::NotEmbedded { .. }
+            | Self::Special { .. }
+            | Self::NotUtf8 { .. }
+            | Self::Record { .. }
+            | Self::Accounts { .. }
+            | Self::Name { .. } => Kind::Profile,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Outside { .. } => Some("--context DIR allows sources in another directory".to_owned()),
+            Self::Record { .. } => {
+                Some("[image] repositories and [packages] say what these files shall say".to_owned())
+            }
+            Self::Accounts { .. } => Some("write them into the file, or leave the file out".to_owned()),
             Self::Download { .. } => Some("fetch it yourself and name it as source".to_owned()),
             Self::File { error, .. } => error.hint(),
             _ => None,
@@ -144,7 +178,23 @@ pub fn read(profile: &Profile, context: Option<&Path>) -> Result<Vec<Overlaid>, 
             owner: None,
         });
     }
+    check_reserved(profile, &overlaid)?;
     Ok(overlaid)
+}
+
+/// What the profile brings must not be written over unseen.
+fn check_reserved(profile: &Profile, overlaid: &[Overlaid]) -> Result<(), ContentsError> {
+    let has_accounts = !profile.users.is_empty() || !profile.groups.is_empty();
+    for item in overlaid.iter().filter(|item| item.kind != OverlaidKind::Directory) {
+        let is_below = |text: &str| TreePath::relative(text).is_ok_and(|path| item.path.is_below(&path));
+        if RECORDS.into_iter().any(is_below) {
+            return Err(ContentsError::Record { path: item.path.clone() });
+        }
+        if has_accounts && ACCOUNT_FILES.contains(&item.path.as_str()) {
+            return Err(ContentsError::Accounts { path: item.path.clone() });
+        }
+    }
+    Ok(())
 }
 
 struct Reading<'a> {
@@ -193,7 +243,8 @@ impl Reading<'_> {
             let item = match &found.kind {
                 FoundKind::Directory => self.directory(path, local, found.mode),
                 FoundKind::Symlink(target) => {
-                    self.item(path, OverlaidKind::Symlink(target.to_string_lossy().into_owned()), None)
+                    let target = target.to_str().ok_or_else(|| self.not_utf8(&below))?;
+                    self.item(path, OverlaidKind::Symlink(target.to_owned()), None)
                 }
                 FoundKind::File => {
                     let file = root.open_beneath(&below).map_err(file_error)?;
@@ -225,7 +276,9 @@ impl Reading<'_> {
             Location::Directory(_) => Some(Path::new(".")),
             Location::BuiltIn(_) => None,
         };
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // By the text: what links do to it is for the opening to find out.
+        let absolute =
+            |path: &Path| without_dots(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         let wanted = absolute(path);
         [self.context, profile]
             .into_iter()
@@ -263,9 +316,17 @@ impl Reading<'_> {
     fn target(&self, below: &Path) -> Result<TreePath, ContentsError> {
         let named =
             |error| ContentsError::Name { path: self.entry.path.clone(), origin: self.origin(), error };
-        below
-            .iter()
-            .try_fold(self.entry.path.clone(), |path, name| path.join(&name.to_string_lossy()).map_err(named))
+        below.iter().try_fold(self.entry.path.clone(), |path, name| {
+            path.join(name.to_str().ok_or_else(|| self.not_utf8(below))?).map_err(named)
+        })
+    }
+
+    fn not_utf8(&self, source: &Path) -> ContentsError {
+        ContentsError::NotUtf8 {
+            path: self.entry.path.clone(),
+            origin: self.origin(),
+            source_path: source.display().to_string(),
+        }
     }
 
     fn directory(&self, path: TreePath, local: &LocalSource, mode_on_disk: u32) -> Overlaid {
@@ -303,6 +364,21 @@ impl Reading<'_> {
     }
 }
 
+/// An absolute path without `.` and `..` components.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => plain.push(component),
+        }
+    }
+    plain
+}
+
 /// Whether a pattern matches what was found, or a directory above it.
 fn is_excluded(patterns: &[Pattern], found: &Found) -> bool {
     if patterns.is_empty() {
@@ -312,6 +388,7 @@ fn is_excluded(patterns: &[Pattern], found: &Found) -> bool {
     path.ancestors().chain([path.clone()]).any(|path| patterns.iter().any(|pattern| pattern.matches(&path)))
 }
 
+/// Content that is opened anew for each read: a directory may have more files than a process may have open.
 fn content(file: File, path: &Path) -> io::Result<Content> {
     let source = OpenFile::new(file, path.to_owned())?;
     let length = source.length();
@@ -322,7 +399,8 @@ fn content(file: File, path: &Path) -> io::Result<Content> {
         ));
     }
     let digest = digest(&source)?;
-    Ok(Content::slice(Arc::new(source), 0, length, digest))
+    let closed = ClosedFile::new(path.to_owned(), length);
+    Ok(Content::slice(Arc::new(closed), 0, length, digest))
 }
 
 fn digest(source: &OpenFile) -> io::Result<Sha256> {

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Write};
 use super::output::{Destination, Output, OutputKind};
 use super::squash::SquashError;
 use crate::image::{Archive, Image, ImageError, ImageReference, Layer};
-use crate::report::Reporter;
+use crate::report::{Reporter, Step};
 use crate::root::{AtomicFile, FileError};
 
 /// How much is gathered before it is written.
@@ -66,9 +66,38 @@ impl Emitted<'_> {
                 Archive::new(image, self.references)?.write(reporter, out)?;
             }
             OutputKind::Tar => {
-                self.layer.write_tar(reporter, out)?;
+                self.layer.write_tar(&Emitting(reporter), out)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Reports as emitting what is squashed and written in one.
+struct Emitting<'a>(&'a dyn Reporter);
+
+impl Reporter for Emitting<'_> {
+    fn begin(&self, _step: Step, total: u64) {
+        self.0.begin(Step::Emit, total);
+    }
+
+    fn advance(&self, _step: Step, amount: u64, object: &str) {
+        self.0.advance(Step::Emit, amount, object);
+    }
+
+    fn end(&self, _step: Step) {
+        self.0.end(Step::Emit);
+    }
+
+    fn note(&self, message: &str) {
+        self.0.note(message);
+    }
+
+    fn warn(&self, message: &str) {
+        self.0.warn(message);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
     }
 }

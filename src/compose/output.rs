@@ -61,6 +61,15 @@ pub enum Destination {
     Stdout,
 }
 
+impl Destination {
+    /// The same for all spellings of one place.
+    fn place(&self) -> Option<PathBuf> {
+        let Self::File(path) = self else { return None };
+        let directory = directory_of(path).canonicalize().unwrap_or_else(|_| directory_of(path).to_owned());
+        Some(path.canonicalize().unwrap_or_else(|_| directory.join(path.file_name().unwrap_or_default())))
+    }
+}
+
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,6 +103,9 @@ pub enum OutputError {
         /// Its directory.
         directory: PathBuf,
     },
+    /// The destination is a device, a pipe or a socket.
+    #[error("cannot write {}: it is not a regular file", .0.display())]
+    IsSpecial(PathBuf),
     /// The destination is a directory.
     #[error("cannot write {}: it is a directory", .0.display())]
     IsDirectory(PathBuf),
@@ -103,14 +115,18 @@ impl Explain for OutputError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoDirectory { .. } => Kind::Missing,
-            Self::Kind(_) | Self::Key(_) | Self::NoDestination(_) | Self::Twice(_) | Self::IsDirectory(_) => {
-                Kind::Usage
-            }
+            Self::Kind(_)
+            | Self::Key(_)
+            | Self::NoDestination(_)
+            | Self::Twice(_)
+            | Self::IsSpecial(_)
+            | Self::IsDirectory(_) => Kind::Usage,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::IsSpecial(_) => Some("dest=- writes to standard output, which may be anything".to_owned()),
             Self::NoDirectory { directory, .. } => {
                 Some(format!("make it first: mkdir -p {}", directory.display()))
             }
@@ -149,12 +165,16 @@ fn destination(text: &str) -> Destination {
 /// Checks, before any work, that the outputs can be written as far as that can be known.
 pub fn check(outputs: &[Output]) -> Result<(), OutputError> {
     for (number, output) in outputs.iter().enumerate() {
-        if outputs.iter().take(number).any(|other| other.destination == output.destination) {
+        let place = output.destination.place();
+        if outputs.iter().take(number).any(|other| other.destination.place() == place) {
             return Err(OutputError::Twice(output.destination.to_string()));
         }
         let Destination::File(path) = &output.destination else { continue };
         if path.is_dir() {
             return Err(OutputError::IsDirectory(path.clone()));
+        }
+        if path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Err(OutputError::IsSpecial(path.clone()));
         }
         let directory = directory_of(path);
         if !directory.is_dir() {
@@ -197,6 +217,8 @@ mod tests {
         assert!(matches!(check(&[output("/no/such/x.tar")]), Err(OutputError::NoDirectory { .. })));
         assert!(matches!(check(&[output("/")]), Err(OutputError::IsDirectory(_))));
         assert!(matches!(check(&[output("-"), output("-")]), Err(OutputError::Twice(_))));
+        assert!(matches!(check(&[output("x.tar"), output("./x.tar")]), Err(OutputError::Twice(_))));
+        assert!(matches!(check(&[output("/dev/null")]), Err(OutputError::IsSpecial(_))));
         assert_eq!(check(&[output("x.tar"), output("-")]), Ok(()));
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Source: design, "The way the data goes", "The profile".
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use super::apk_records::ApkRecords;
@@ -243,7 +243,7 @@ pub fn prepare(
     };
     if let Some(provenance) = &mut provenance
         && provenance.trust > TrustRung::Packages
-        && base_proof::is_proved(store, &base.installation, &repositories, &indexes)
+        && base_proof::is_proved(store, &base.installation, &repositories, &indexes, jobs)
     {
         provenance.trust = TrustRung::Packages;
     }
@@ -356,7 +356,17 @@ impl Solver<'_> {
         };
         let solution = solve::solve(&repositories, installed.as_ref(), &request)?;
         let steps = steps(&solution, &repositories, installed.as_ref())?;
-        let package_count = solution.packages.len();
+        // What is pruned in the end is not of the image.
+        let is_pruned = |package: &Package<'_>| {
+            profile.prune.packages.iter().any(|pruned| pruned.value.as_str() == package.name())
+        };
+        let of_image: Vec<Package<'_>> = solution
+            .packages
+            .iter()
+            .filter_map(|chosen| chosen.source.package(&repositories, installed.as_ref()))
+            .filter(|package| !is_pruned(package))
+            .collect();
+        let package_count = of_image.len();
         if let Some(limit) = &profile.limits.packages
             && package_count > limit.value as usize
         {
@@ -366,11 +376,7 @@ impl Solver<'_> {
                 origin: limit.origin.to_string(),
             });
         }
-        let chosen = solution
-            .packages
-            .iter()
-            .filter_map(|chosen| chosen.source.package(&repositories, installed.as_ref()));
-        let newest_build = chosen.filter_map(Package::build_time).max();
+        let newest_build = of_image.into_iter().filter_map(Package::build_time).max();
         Ok(Plan { arch: self.arch, world: request.world, steps, newest_build, package_count })
     }
 
@@ -404,26 +410,33 @@ impl Solver<'_> {
     }
 }
 
-/// The base's world without what the profile removes, and what the profile wants in place of what the base
-/// says of the same name.
+/// The base's world without what the profile removes, and all that the profile wants, which takes the place
+/// of what the base says of the same name.
 fn world(
     base: &[Dependency],
     profile: &Profile,
     wanted: &[Dependency],
     reporter: &dyn Reporter,
 ) -> Vec<Dependency> {
-    let mut world: BTreeMap<&str, &Dependency> =
-        base.iter().map(|dependency| (&*dependency.name, dependency)).collect();
     for removed in &profile.packages.remove {
-        if world.remove(removed.value.as_str()).is_none() {
+        if base.iter().all(|dependency| *dependency.name != *removed.value.as_str()) {
             reporter.warn(&format!(
                 "`{}` ({}) is not in the base's world and cannot be removed from it",
                 removed.value, removed.origin
             ));
         }
     }
-    world.extend(wanted.iter().map(|dependency| (&*dependency.name, dependency)));
-    world.into_values().cloned().collect()
+    let is_removed =
+        |name: &str| profile.packages.remove.iter().any(|removed| removed.value.as_str() == name);
+    let is_wanted = |name: &str| wanted.iter().any(|dependency| *dependency.name == *name);
+    let kept = base.iter().filter(|dependency| !is_removed(&dependency.name) && !is_wanted(&dependency.name));
+    let mut world: Vec<Dependency> = Vec::new();
+    for dependency in kept.chain(wanted) {
+        if !world.contains(dependency) {
+            world.push(dependency.clone());
+        }
+    }
+    world
 }
 
 fn steps(

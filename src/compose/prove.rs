@@ -16,7 +16,7 @@ use crate::tree::place::Installation;
 use crate::tree::{InodeKind, NameError, Tree};
 
 /// Where a command without a slash is looked for if the image sets no `PATH`, as engines do.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How many interpreters may interpret one another; Linux gives up after four scripts.
 const MAX_INTERPRETERS: usize = 5;
 
@@ -213,7 +213,7 @@ pub fn prove(
 ) -> Result<ProvenTree, ProofError> {
     let proof = Proof { tree: &installation.tree, arch, surroundings };
     for start in starts {
-        proof.program(&start.program).map_err(|flaw| ProofError {
+        proof.program(&start.program, MAX_INTERPRETERS).map_err(|flaw| ProofError {
             setting: start.setting,
             program: start.program.clone(),
             provider: flaw.provided_names().iter().find_map(|name| provider(name)),
@@ -230,9 +230,9 @@ struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    fn program(&self, program: &str) -> Result<(), ProofFlaw> {
+    fn program(&self, program: &str, interpreters_left: usize) -> Result<(), ProofFlaw> {
         let path = self.find(program)?;
-        self.file(&path, MAX_INTERPRETERS)
+        self.file(&path, interpreters_left)
     }
 
     /// Where a program is, as execvp looks for it.
@@ -241,12 +241,23 @@ impl Proof<'_> {
             return self.located(program);
         }
         let path = self.surroundings.path.as_deref().unwrap_or(DEFAULT_PATH);
-        let found = path.split(':').filter(|directory| !directory.is_empty()).find_map(|directory| {
+        let mut found = path.split(':').filter(|directory| !directory.is_empty()).filter_map(|directory| {
             let candidate = self.located(&format!("{}/{program}", directory.trim_end_matches('/'))).ok()?;
             let resolved = self.tree.resolve(&candidate).ok()?;
             let inode = self.tree.get(&resolved)?;
-            matches!(inode.kind, InodeKind::File(_)).then_some(candidate)
+            let is_file = matches!(inode.kind, InodeKind::File(_));
+            is_file.then(|| (inode.mode.bits() & 0o111 != 0, candidate))
         });
+        // execvp goes on behind a file that it may not run, and is refused only if there is no other.
+        let mut not_executable = None;
+        let found = found.find_map(|(is_executable, candidate)| {
+            if is_executable {
+                return Some(candidate);
+            }
+            not_executable.get_or_insert(candidate);
+            None
+        });
+        let found = found.or(not_executable);
         found.ok_or_else(|| ProofFlaw::NotInPath { name: program.to_owned(), path: path.to_owned() })
     }
 
@@ -276,7 +287,11 @@ impl Proof<'_> {
             Executable::Script(line) => {
                 self.interpreter(&resolved, &line.interpreter, interpreters_left)?;
                 match program_of_env(&line.interpreter, line.argument.as_deref()) {
-                    Some(program) => interpreted(&resolved, program, self.program(program)),
+                    Some(program) => {
+                        let left = interpreters_left.checked_sub(1);
+                        let left = left.ok_or_else(|| ProofFlaw::TooMany(resolved.clone()))?;
+                        interpreted(&resolved, program, self.program(program, left))
+                    }
                     None => Ok(()),
                 }
             }
@@ -382,6 +397,9 @@ mod tests {
             ("/bin/loop", "#!/bin/loop\n", 0o755),
             ("/bin/env", "ELF", 0o755),
             ("/bin/by-env", "#!/bin/env php\n", 0o755),
+            ("/bin/env-loop", "#!/bin/env env-loop\n", 0o755),
+            ("/usr/bin/shadowed", "ELF", 0o644),
+            ("/bin/shadowed", "ELF", 0o755),
         ];
         assert!(proof(&files, "data").unwrap_err().contains("/bin/data is not executable (mode 0644)"));
         assert!(proof(&files, "text").unwrap_err().contains("neither a program nor a script"));
@@ -391,6 +409,8 @@ mod tests {
                 .contains("run by /bin/no-shell, and there is no /bin/no-shell")
         );
         assert!(proof(&files, "loop").unwrap_err().contains("too many interpreters"));
+        assert!(proof(&files, "env-loop").unwrap_err().contains("too many interpreters"));
+        assert_eq!(proof(&files, "shadowed"), Ok(()));
         assert!(proof(&files, "by-env").unwrap_err().contains("it comes with php83"));
         assert!(proof(&files, "/bin").unwrap_err().contains("/bin is not a regular file"));
         let other = proof_for(Arch::Aarch64, &files, "env").unwrap_err();

@@ -19,6 +19,7 @@ use crate::path::TreePath;
 use crate::profile::pattern::Pattern;
 use crate::report::{self, Reporter};
 use crate::store::StoredPackage;
+use crate::tree::InodeKind;
 use crate::tree::Unsatisfied;
 use crate::tree::accounts::{self, AccountError, NewGroup, NewUser};
 use crate::tree::busybox::{self, BusyboxError};
@@ -164,6 +165,7 @@ pub fn stage(
     reporter.begin(report::Step::Stage, plan.steps.len() as u64);
     let mut staging = Staging {
         installation: base,
+        reporter,
         additions,
         policy,
         leaving: plan.leaving(),
@@ -195,6 +197,7 @@ enum AccountsWanted {
 
 struct Staging<'a> {
     installation: Installation,
+    reporter: &'a dyn Reporter,
     additions: &'a Additions,
     policy: ScriptPolicy,
     leaving: HashSet<&'a str>,
@@ -325,6 +328,7 @@ impl Staging<'_> {
             accounts::lock_root(&mut self.installation.tree)?;
         }
         let unsatisfied = self.prune()?;
+        self.leave_out_devices();
         let Additions { arch, records: ApkRecords { lines, tags, keys }, .. } = self.additions;
         let keeps_apk = self.installation.database.package(APK_TOOLS).is_some();
         let keys: &[(String, Vec<u8>)] = if keeps_apk { keys } else { &[] };
@@ -335,6 +339,19 @@ impl Staging<'_> {
             kept: self.kept,
             unsatisfied,
         })
+    }
+
+    /// Engines make their own devices, and a layer with some cannot be unpacked without root.
+    fn leave_out_devices(&mut self) {
+        let is_device =
+            |kind: &InodeKind| matches!(kind, InodeKind::CharacterDevice(_) | InodeKind::BlockDevice(_));
+        let entries = self.installation.tree.entries();
+        let devices: Vec<TreePath> =
+            entries.filter(|(_, _, inode)| is_device(&inode.kind)).map(|(path, _, _)| path.clone()).collect();
+        for device in devices {
+            self.reporter.warn(&format!("the device {device} is left out of the image"));
+            self.installation.tree.remove_all(&device);
+        }
     }
 
     fn prune(&mut self) -> Result<Vec<Unsatisfied>, StageError> {

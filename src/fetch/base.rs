@@ -88,7 +88,7 @@ pub fn minirootfs(
     let mut looked_at = Vec::new();
     for mirror in wanted.mirrors {
         let directory = format!("{branch}/releases/{}", wanted.arch);
-        looked_at.push(mirror.locate(&directory));
+        looked_at.push(mirror.locate_missing(&directory));
         if let Some(found) = Found::look(mirror, &directory, branch, wanted)? {
             return found.fetch(store, reporter);
         }
@@ -228,7 +228,9 @@ fn obtain(
             }
             error => error,
         });
-    reporter.end(Step::Fetch);
+    if result.is_ok() {
+        reporter.end(Step::Fetch);
+    }
     result
 }
 

@@ -27,7 +27,7 @@ pub fn resolve_branch(branch: Branch, mirrors: &[Source], arch: Arch) -> Result<
             return list.branch();
         }
     }
-    let looked_at = mirrors.iter().map(|mirror| mirror.locate(&name)).collect();
+    let looked_at = mirrors.iter().map(|mirror| mirror.locate_missing(&name)).collect();
     Err(FetchError::NoRelease { release: name, arch, looked_at })
 }
 

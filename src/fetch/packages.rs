@@ -78,7 +78,9 @@ pub fn packages(
     let total = requests.iter().map(|request| request.expected.size).fold(0, u64::saturating_add);
     reporter.begin(Step::Fetch, total);
     let result = parallel::map(requests, jobs, reporter, |request| package(store, request, reporter));
-    reporter.end(Step::Fetch);
+    if result.is_ok() {
+        reporter.end(Step::Fetch);
+    }
     result
 }
 

@@ -34,7 +34,8 @@ pub(super) fn map<T: Sync, U: Send>(
     };
     thread::scope(|scope| {
         for _ in 1..jobs.get().min(items.len()) {
-            scope.spawn(run);
+            // Without more threads the work is done by fewer.
+            let _ = thread::Builder::new().spawn_scoped(scope, run);
         }
         run();
     });

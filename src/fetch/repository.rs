@@ -134,7 +134,7 @@ pub fn index(repository: &Repository) -> Result<VerifiedIndex, FetchError> {
     for place in repository.places(&path) {
         let location = place.location();
         let Some(file) = place.read(MAX_INDEX_FILE)? else {
-            looked_at.push(location);
+            looked_at.push(place.source.locate_missing(&place.path));
             continue;
         };
         let name = repository.name.clone();
@@ -167,6 +167,8 @@ pub fn indexes(
         reporter.advance(Step::Indexes, 1, &repository.name);
         Ok(index)
     });
-    reporter.end(Step::Indexes);
+    if result.is_ok() {
+        reporter.end(Step::Indexes);
+    }
     result
 }

@@ -105,6 +105,18 @@ impl Source {
         }
     }
 
+    /// What `path` below this place is called when it was looked at in vain: with the reason, if it is that
+    /// the place itself is not there.
+    pub(super) fn locate_missing(&self, path: &str) -> String {
+        let location = self.locate(path);
+        match self {
+            Self::Directory(directory) if !directory.is_dir() => {
+                format!("{location}: there is no directory {}", directory.display())
+            }
+            Self::Directory(_) | Self::Embedded { .. } => location,
+        }
+    }
+
     /// Opens the file at `path`; nothing if it is not there.
     pub(super) fn open(&self, path: &str) -> Result<Option<Opened>, FileError> {
         match self {

@@ -67,10 +67,14 @@ impl Archive {
             let mut head = Vec::new();
             Entry::new(name, EntryKind::File { size: content.length() }).append_head(&mut head)?;
             put(out, &head)?;
+            reporter.advance(Step::Emit, head.len() as u64, name);
             copy(name, content, &mut buffer, reporter, out)?;
-            put(out, tar_write::padding(content.length()))?;
+            let padding = tar_write::padding(content.length());
+            put(out, padding)?;
+            reporter.advance(Step::Emit, padding.len() as u64, name);
         }
         put(out, tar_write::END)?;
+        reporter.advance(Step::Emit, tar_write::END.len() as u64, "");
         out.flush().map_err(not_written)?;
         reporter.end(Step::Emit);
         Ok(())

@@ -19,7 +19,7 @@ use crate::apk::dependency::{Dependency, DependencyError};
 use crate::apk::index::IndexError;
 use crate::apk::installed::InstalledText;
 use crate::apk::package::{ScriptKind, Scripts};
-use crate::archive::gzip::{GzipError, inflate_member};
+use crate::archive::gzip::{self, GzipError};
 use crate::archive::table::{Table, TableEntry, TableKind};
 use crate::archive::tar_read::{TarError, TarReader};
 use crate::content::{Content, ContentError, ReadAt};
@@ -56,12 +56,12 @@ pub enum BaseError {
     /// Its world is malformed.
     #[error("the base cannot be used: its /etc/apk/world is malformed: {0}")]
     World(#[from] DependencyError),
+    /// Its compressed scripts are malformed.
+    #[error("the base cannot be used: its package scripts are malformed: {0}")]
+    CompressedScripts(#[from] GzipError),
     /// Its scripts are malformed.
     #[error("the base cannot be used: its package scripts are malformed: {0}")]
     Scripts(#[from] TarError),
-    /// Its scripts are compressed, and that is malformed.
-    #[error("the base cannot be used: its package scripts are malformed: {0}")]
-    CompressedScripts(#[from] GzipError),
 }
 
 impl Explain for BaseError {
@@ -72,8 +72,8 @@ impl Explain for BaseError {
             Self::Name(_)
             | Self::Installed(_)
             | Self::World(_)
-            | Self::Scripts(_)
-            | Self::CompressedScripts(_) => Kind::Integrity,
+            | Self::CompressedScripts(_)
+            | Self::Scripts(_) => Kind::Integrity,
         }
     }
 }
@@ -176,18 +176,7 @@ fn world(tree: &Tree) -> Result<Vec<Dependency>, BaseError> {
     Ok(words.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>()?)
 }
 
-/// The archive of scripts: `scripts.tar` if there is one, else `scripts.tar.gz`.
-fn scripts_tar(tree: &Tree) -> Result<Option<Vec<u8>>, BaseError> {
-    if let Some(tar) = text(tree, "lib/apk/db/scripts.tar")? {
-        return Ok(Some(tar));
-    }
-    match text(tree, "lib/apk/db/scripts.tar.gz")? {
-        Some(compressed) => Ok(Some(inflate_member(&mut compressed.as_slice(), MAX_FILE)?)),
-        None => Ok(None),
-    }
-}
-
-/// Reads the archive of scripts; entries are named `name-version.identity.kind`.
+/// Reads `scripts.tar`; entries are named `name-version.identity.kind`.
 fn read_scripts(tree: &Tree, database: &mut Database) -> Result<(), BaseError> {
     let Some(tar) = scripts_tar(tree)? else { return Ok(()) };
     let names = names_by_identity(database);
@@ -206,6 +195,15 @@ fn read_scripts(tree: &Tree, database: &mut Database) -> Result<(), BaseError> {
     }
     database.scripts.extend(scripts);
     Ok(())
+}
+
+/// `scripts.tar` if there is one, else what `scripts.tar.gz` inflates to.
+fn scripts_tar(tree: &Tree) -> Result<Option<Vec<u8>>, BaseError> {
+    if let Some(tar) = text(tree, "lib/apk/db/scripts.tar")? {
+        return Ok(Some(tar));
+    }
+    let Some(compressed) = text(tree, "lib/apk/db/scripts.tar.gz")? else { return Ok(None) };
+    Ok(Some(gzip::inflate_member(&mut compressed.as_slice(), MAX_FILE)?))
 }
 
 /// Reads `triggers`; lines are an identity and globs.

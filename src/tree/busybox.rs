@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use super::{Inode, InodeKind, Mode, NameError, Origin, Tree};
 use crate::content::ContentError;
 use crate::kind::{Explain, Kind};
@@ -77,6 +79,15 @@ pub fn install_links(tree: &mut Tree) -> Result<(), BusyboxError> {
         }
     }
     Ok(())
+}
+
+/// The paths that links to a busybox of this tree may have.
+pub fn link_paths(tree: &Tree) -> Result<HashSet<TreePath>, ContentError> {
+    let path = |text: &str| TreePath::relative(text).unwrap_or_default();
+    let mut paths: HashSet<TreePath> =
+        commands(tree, &path("etc/busybox-paths.d/busybox"))?.into_iter().collect();
+    paths.extend(SUID_COMMANDS.map(path));
+    Ok(paths)
 }
 
 /// What happens to something that has a link's name already.

@@ -68,3 +68,14 @@ fn one_changed_byte_of_a_file_or_of_a_kept_script_takes_that_proof_away() {
     let script = |base| replaced(base, b"exec /bin/busybox --install -s", b"exec /tmp/busyboo --install -s");
     assert_eq!(trust_after(&alpine, script), "a local file");
 }
+
+#[test]
+fn a_forged_password_or_a_forged_record_takes_that_proof_away() {
+    let Some(alpine) = need::alpine("a_forged_password_or_a_forged_record_takes_that_proof_away") else {
+        return;
+    };
+    let password = |base| replaced(base, b"\noperator:!::0", b"\noperator:a::0");
+    assert_eq!(trust_after(&alpine, password), "a local file");
+    let origin = |base| replaced(base, b"\no:musl\n", b"\no:evil\n");
+    assert_eq!(trust_after(&alpine, origin), "a local file");
+}

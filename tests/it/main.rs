@@ -17,6 +17,8 @@ mod archive;
 mod attacks;
 /// A base that is believed for the signed packages it was made of.
 mod base_proof;
+/// The command line as its users meet it.
+mod command_line;
 // The example that builds the repository uses another part of it.
 #[allow(dead_code, reason = "shared with the example")]
 #[path = "../../demo/mod.rs"]

@@ -6,8 +6,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::support::command::{Dir, TestCommand};
 use crate::support::data::Alpine;
 use crate::support::{files, need};
@@ -37,7 +35,7 @@ fn build<'a>(dir: &'a Dir, alpine: &Alpine) -> TestCommand<'a> {
 }
 
 fn sha256(path: &Path) -> String {
-    Sha256::digest(files::read(path)).iter().map(|byte| format!("{byte:02x}")).collect()
+    apkcompose::digest::Sha256::of(&files::read(path)).to_hex()
 }
 
 fn bytes(dir: &Dir) -> Bytes {
@@ -141,7 +139,9 @@ fn another_user_and_a_store_that_cannot_be_written_change_no_byte() {
 /// Takes the right to write away from everything at and below `path`.
 fn protect(path: &Path) {
     if path.is_dir() {
-        files::names(path).iter().for_each(|name| protect(&path.join(name)));
+        for name in files::names(path) {
+            protect(&path.join(name));
+        }
     }
     let mode = fs::metadata(path).unwrap().permissions().mode() & 0o7555;
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();

@@ -114,7 +114,7 @@ fn parse_package(stanza: &str) -> Package {
             ('Z', _, Some(file)) => package.files.entry(file.clone()).or_default().checksum = Some(value),
             // apk 2.14 writes stray ones beside a package's own.
             ('r', None, _) if package.fields.contains_key(&'r') => {
-                package.fields.entry('r').and_modify(|replaces| *replaces = format!("{replaces} {value}"));
+                package.fields.entry('r').and_modify(|replaces| replaces.extend([" ", value.as_str()]));
             }
             (_, None, _) => {
                 once(package.fields.insert(letter, value).is_none(), line);

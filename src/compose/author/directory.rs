@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::AuthorError;
 use crate::apk::write_package::{PackageFile, PackageFileKind, PackageOwner};
-use crate::content::{Content, ReadAt};
+use crate::content::{ClosedFile, Content, ReadAt};
 use crate::digest::Sha256Hasher;
 use crate::path::TreePath;
 use crate::root::{self, FileError};
@@ -188,28 +188,8 @@ fn content(path: &Path) -> Result<Content, AuthorError> {
         hasher.update(buffer.get(..count).unwrap_or_default());
         length += count as u64;
     }
-    let source: Arc<dyn ReadAt> = Arc::new(ClosedFile { path: path.to_owned(), length });
+    let source: Arc<dyn ReadAt> = Arc::new(ClosedFile::new(path.to_owned(), length));
     Ok(Content::slice(source, 0, length, hasher.finish()))
-}
-
-/// A file that is opened for each read: a package may have more files than a process may have open.
-struct ClosedFile {
-    path: PathBuf,
-    length: u64,
-}
-
-impl ReadAt for ClosedFile {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        root::open_file(&self.path).map_err(|error| error.error)?.read_exact_at(buffer, offset)
-    }
-
-    fn length(&self) -> u64 {
-        self.length
-    }
-
-    fn describe(&self) -> String {
-        self.path.display().to_string()
-    }
 }
 
 /// The extended attributes that mean something on another machine: capabilities and the user's own.
