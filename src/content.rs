@@ -88,7 +88,7 @@ impl ReadAt for ClosedFile {
 }
 
 /// Bytes in memory.
-struct Memory(Box<[u8]>);
+pub(crate) struct Memory(pub(crate) Box<[u8]>);
 
 impl ReadAt for Memory {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

@@ -6,6 +6,9 @@
 //!
 //! Source: spec apk v2, "Installed database"; design, "Staging".
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

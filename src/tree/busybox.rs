@@ -6,6 +6,9 @@
 //!
 //! Source: spec apk v2, "Busybox links"; measured on busybox 1.36.1 and busybox-suid 1.36.1.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use super::{Inode, InodeKind, Mode, NameError, Origin, Tree};
@@ -56,18 +59,21 @@ impl Explain for BusyboxError {
 /// that `bbsuid --install` would.
 pub fn install_links(tree: &mut Tree) -> Result<(), BusyboxError> {
     let path = |text: &str| TreePath::relative(text).unwrap_or_default();
-    if tree.get(&path("bin/busybox")).is_some() {
+    let busybox = tree.resolve(&path("bin/busybox"))?;
+    if tree.get(&busybox).is_some() {
         for directory in DIRECTORIES.map(path) {
             tree.make_parents(&directory, &Origin::Generated)?;
             if tree.get(&directory).is_none() {
                 tree.insert(directory, Inode::directory(Origin::Generated))?;
             }
         }
+        // BusyBox asks the kernel where it lies, so links of a merged /usr lead there.
+        let target = busybox.to_string();
         for command in commands(tree, &path("etc/busybox-paths.d/busybox"))? {
-            link(tree, &command, "/bin/busybox", Existing::Stays)?;
+            link(tree, &command, &target, Existing::Stays)?;
         }
     }
-    if tree.get(&path("bin/bbsuid")).is_some() {
+    if tree.get(&tree.resolve(&path("bin/bbsuid"))?).is_some() {
         for command in SUID_COMMANDS.map(path) {
             link(tree, &command, "/bin/bbsuid", Existing::BusyboxLinkGoes)?;
         }

@@ -14,6 +14,8 @@ pub mod base;
 pub mod busybox;
 pub mod database;
 mod inode;
+#[cfg(test)]
+mod made;
 pub mod overlay;
 pub mod place;
 pub mod protected;

@@ -5,6 +5,9 @@
 //!
 //! Source: design, "The profile".
 
+#[cfg(test)]
+mod tests;
+
 use super::accounts::{Account, AccountError, Accounts};
 use super::{Inode, InodeKind, Mode, NameError, Origin, Owner, Tree};
 use crate::content::Content;

@@ -6,6 +6,9 @@
 //!
 //! Source: spec apk v2, "Install semantics"; measured on apk 2.14.4.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

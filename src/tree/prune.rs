@@ -6,6 +6,9 @@
 //!
 //! Source: design, "The profile", `[prune]`.
 
+#[cfg(test)]
+mod tests;
+
 use super::place::Installation;
 use super::{InodeKind, Origin};
 use crate::apk::dependency::Dependency;

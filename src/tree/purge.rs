@@ -5,6 +5,9 @@
 //!
 //! Source: spec apk v2, "Install semantics".
 
+#[cfg(test)]
+mod tests;
+
 use super::place::Installation;
 use super::protected::{ProtectedPaths, Protection};
 use super::{InodeKind, Origin};

@@ -5,6 +5,9 @@
 //!
 //! Source: spec apk v2, "Installed database"; design, "What is written into the image".
 
+#[cfg(test)]
+mod tests;
+
 use super::place::Installation;
 use super::{Inode, InodeKind, Mode, NameError, Origin, Tree};
 use crate::apk::dependency::Tag;

@@ -6,11 +6,13 @@
 
 /// Rules of placing, upgrading and removing, on small made packages.
 mod rules;
+/// What those packages are made with.
+mod workshop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
@@ -67,14 +69,16 @@ impl Ours {
         packages: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let repository = alpine.repository(path);
-        let table = format!("base = \"scratch\"\narch = [\"{arch}\"]\nrepositories = [{repository:?}]");
+        let table =
+            format!("base = \"scratch\"\narch = [\"{arch}\"]\nrepositories = ['{}']", repository.display());
         Self::new(&table, packages)
     }
 
     /// Packages over the minirootfs, with `more` in the table `alpine`.
     fn minirootfs<'a>(alpine: &Alpine, more: &str, packages: impl IntoIterator<Item = &'a str>) -> Self {
         let mirror = alpine.mirror();
-        let table = format!("release = \"3.19\"\narch = [\"x86_64\"]\nmirror = [{mirror:?}]\n{more}");
+        let table =
+            format!("release = \"3.19\"\narch = [\"x86_64\"]\nmirror = ['{}']\n{more}", mirror.display());
         Self::new(&table, packages)
     }
 
@@ -234,7 +238,7 @@ fn over_minirootfs_equals(alpine: &Alpine, packages: &[&str]) {
     let kept = Ours::minirootfs(alpine, "upgrade = false", packages.iter().copied()).tree();
     let upgraded = Ours::minirootfs(alpine, "", packages.iter().copied()).tree();
 
-    assert_equal(&reference, &kept, &OVER_A_BASE, &repositories.each_ref().map(|path| path.as_path()));
+    assert_equal(&reference, &kept, &OVER_A_BASE, &repositories.each_ref().map(PathBuf::as_path));
     assert_eq!(diff(&kept.listing, &upgraded.listing, &[]), NONE);
     let own = reference.listing.text("etc/apk/repositories");
     assert_eq!(kept.listing.text("etc/apk/repositories"), own);
@@ -343,9 +347,9 @@ fn packages_of_a_tagged_repository_equal_the_real_apks() {
     let reference = apk_over_minirootfs(&alpine).tagged("php7", "php7").key(alpine.php7_key()).add(&packages);
     let php7 = alpine.repository("php7");
     let more = format!(
-        "repositories = [\"main\", \"community\", \"@php7 {}\"]\nkeys = [{:?}]",
+        "repositories = [\"main\", \"community\", \"@php7 {}\"]\nkeys = ['{}']",
         php7.display(),
-        alpine.php7_key()
+        alpine.php7_key().display()
     );
     let repositories = ["v3.19/main/x86_64", "v3.19/community/x86_64", "php7/x86_64"];
     let repositories = repositories.map(|path| alpine.repository(path));
@@ -354,7 +358,7 @@ fn packages_of_a_tagged_repository_equal_the_real_apks() {
     let with_tags = ours.with("repositories = [\"@php7 https://example.org/php7\"]\n").tree();
     let without_tags = Ours::minirootfs(&alpine, &more, packages).tree();
 
-    assert_equal(&reference, &with_tags, &OVER_A_BASE, &repositories.each_ref().map(|path| path.as_path()));
+    assert_equal(&reference, &with_tags, &OVER_A_BASE, &repositories.each_ref().map(PathBuf::as_path));
     // A tag that the image's repositories do not have would stop every apk in it.
     let untagged = |tree: &OurTree| {
         let world = tree.listing.text("etc/apk/world").replace("@php7", "");
@@ -449,7 +453,7 @@ fn other_versions_in_place_of_the_bases_equal_the_real_apks() {
     let reference = reference::minirootfs(&alpine).repository("iso-3.19.1").no_scripts().add(&packages);
     assert!(reference.apk_output.contains("Downgrading busybox (1.36.1-r19 -> 1.36.1-r15)"));
 
-    let more = format!("repositories = [{:?}]", alpine.repository("iso-3.19.1"));
+    let more = format!("repositories = ['{}']", alpine.repository("iso-3.19.1").display());
     let ours = Ours::minirootfs(&alpine, &more, packages).tree();
 
     assert_equal(&reference, &ours, &OVER_A_BASE, &[&alpine.repository("iso-3.19.1/x86_64")]);
