@@ -111,6 +111,14 @@ pub(crate) const CAPABILITIES: Exception = Exception {
     },
 };
 
+/// Keys of the repositories that are written, without which the image's own apk would refuse them. The real apk
+/// adds none.
+pub(crate) const REPOSITORY_KEYS: Exception = Exception {
+    name: "keys of the repositories",
+    reason: "an image that keeps apk has the keys of the repositories it names",
+    covers: |difference| difference.expected.is_none() && difference.path.starts_with("etc/apk/keys/"),
+};
+
 /// The day of the last change of a password.
 pub(crate) const SHADOW_DAY: Exception =
     Exception { name: "the day in shadow", reason: "adduser writes today", covers: differs_in_the_day_alone };
