@@ -193,7 +193,7 @@ fn an_index_that_nobody_trusted_signed_is_refused_by_its_reason() {
     let (_, unsigned) = signature::split(&ours).unwrap();
     let reason = |error: FetchError| {
         assert_eq!(error.kind(), Kind::Integrity);
-        assert!(error.to_string().starts_with("the index of test cannot be trusted: "), "{error}");
+        assert!(error.to_string().starts_with("the index of test cannot be trusted\n"), "{error}");
         match error {
             FetchError::Index { error: IndexFileError::Signature(reason), .. } => reason,
             other => panic!("{other}"),
@@ -217,7 +217,7 @@ fn an_index_signed_with_a_key_of_another_architecture_is_refused() {
     let bytes = files::read(&alpine.mirror().join("rpi-3.13.4/aarch64/APKINDEX.tar.gz"));
     let error = index_error(&bytes, Keyring::alpine(Arch::X86_64));
     assert!(error.to_string().contains("which is not accepted for this repository"), "{error}");
-    assert!(error.hint().unwrap().contains("each of Alpine's keys signs one architecture"));
+    assert!(error.hint().unwrap().contains("one architecture"), "{:?}", error.hint());
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn an_index_that_lies_in_the_directory_of_another_branch_is_refused() {
 
     let error = fetch::index(&at(branch("v3.19"))).unwrap_err();
     assert!(matches!(error, FetchError::WrongBranch { .. }), "{error}");
-    assert!(error.to_string().contains("is not of v3.19: it describes itself as `v3.18.4-1-gab`"), "{error}");
+    assert!(error.to_string().contains("is not of v3.19\n  it describes itself as `v3.18.4-1-gab`"), "{error}");
     assert_eq!(error.kind(), Kind::Integrity);
     assert!(fetch::index(&at(branch("v3.18"))).is_err());
     assert!(fetch::index(&at(Branch::Edge)).is_ok());
@@ -391,7 +391,7 @@ fn a_package_swapped_for_another_validly_signed_one_is_refused() {
 
     assert_eq!(error.kind(), Kind::Integrity);
     let message = error.to_string();
-    assert!(message.starts_with("a-1-r0 cannot be trusted: it is another package than the index lists"));
+    assert!(message.starts_with("a-1-r0 cannot be trusted\n  it is another package than"), "{message}");
     assert!(message.ends_with("v3.19/main/x86_64/a-1-r0.apk"), "{message}");
 }
 
