@@ -6,12 +6,12 @@
 //!
 //! Source: design, "The profile", `[[files]]`.
 
-use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::content::{Content, OpenFile, ReadAt as _};
+use crate::content::{Content, ReadAt};
 use crate::digest::{Sha256, Sha256Hasher};
 use crate::kind::{Explain, Kind};
 use crate::path::{PathError, TreePath};
@@ -118,7 +118,7 @@ impl Explain for ContentsError {
             Self::Download { .. } => Some("fetch it yourself and name it as source".to_owned()),
             Self::File { error, .. } => error.hint(),
             Self::Special { .. } | Self::Name { .. } => {
-                Some("leave it out: exclude = [\"PATTERN\"]".to_owned())
+                Some("leave it out; of a directory, with exclude = [\"PATTERN\"]".to_owned())
             }
             Self::NotEmbedded { .. } => None,
         }
@@ -181,7 +181,7 @@ impl Reading<'_> {
         let file_error =
             |error| ContentsError::File { path: self.entry.path.clone(), origin: self.origin(), error };
         let (root, relative) = self.allowed_root(local, path)?;
-        let root = Root::open(&root).map_err(file_error)?;
+        let root = Arc::new(Root::open(&root).map_err(file_error)?);
         let found = root.search(&relative).map_err(|error| {
             if error.error.raw_os_error() == Some(rustix::io::Errno::XDEV.raw_os_error()) {
                 return self.outside(&local.path);
@@ -202,10 +202,9 @@ impl Reading<'_> {
                     self.item(path, OverlaidKind::Symlink(target.to_string_lossy().into_owned()), None)
                 }
                 FoundKind::File => {
-                    let file = root.open_beneath(&below).map_err(file_error)?;
-                    let whole = root.path().join(&below);
-                    let content =
-                        content(file, &whole).map_err(FileError::on("read", &whole)).map_err(file_error)?;
+                    let file = SourceFile::of(&root, below).map_err(file_error)?;
+                    let whole = file.whole();
+                    let content = content(file).map_err(FileError::on("read", &whole)).map_err(file_error)?;
                     let stated = self.entry.mode.or(local.file_mode).map(mode);
                     // The set-id bits of a file on somebody's disk are no statement about the image.
                     let mode = stated.unwrap_or(Mode::new(found.mode & 0o777));
@@ -319,8 +318,43 @@ fn is_excluded(patterns: &[Pattern], found: &Found) -> bool {
     path.ancestors().chain([path.clone()]).any(|path| patterns.iter().any(|pattern| pattern.matches(&path)))
 }
 
-fn content(file: File, path: &Path) -> io::Result<Content> {
-    let source = OpenFile::new(file, path.to_owned())?;
+/// A file below a directory, opened each time it is read: a source may be a directory of more files than a
+/// process may hold open. That it is still the same file is seen by its digest.
+struct SourceFile {
+    root: Arc<Root>,
+    path: PathBuf,
+    length: u64,
+}
+
+impl SourceFile {
+    fn of(root: &Arc<Root>, path: PathBuf) -> Result<Self, FileError> {
+        let file = root.open_beneath(&path)?;
+        let whole = root.path().join(&path);
+        let length = file.metadata().map_err(FileError::on("look at", &whole))?.len();
+        Ok(Self { root: Arc::clone(root), path, length })
+    }
+
+    fn whole(&self) -> PathBuf {
+        self.root.path().join(&self.path)
+    }
+}
+
+impl ReadAt for SourceFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let file = self.root.open_beneath(&self.path).map_err(|error| error.error)?;
+        file.read_exact_at(buffer, offset)
+    }
+
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn describe(&self) -> String {
+        self.whole().display().to_string()
+    }
+}
+
+fn content(source: SourceFile) -> io::Result<Content> {
     let length = source.length();
     if length > MAX_FILE {
         return Err(io::Error::new(
@@ -332,7 +366,7 @@ fn content(file: File, path: &Path) -> io::Result<Content> {
     Ok(Content::slice(Arc::new(source), 0, length, digest))
 }
 
-fn digest(source: &OpenFile) -> io::Result<Sha256> {
+fn digest(source: &SourceFile) -> io::Result<Sha256> {
     let mut hasher = Sha256Hasher::default();
     let mut buffer = vec![0; BUFFER];
     let mut at = 0;

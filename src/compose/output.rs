@@ -110,6 +110,9 @@ pub enum OutputError {
         /// Its directory.
         directory: PathBuf,
     },
+    /// The destination is a device, a pipe or a socket, which a file must not take the place of.
+    #[error("cannot write {}: it is no regular file", .0.display())]
+    Special(PathBuf),
     /// The destination is a directory.
     #[error("cannot write {}: it is a directory", .0.display())]
     IsDirectory(PathBuf),
@@ -124,6 +127,7 @@ impl Explain for OutputError {
             | Self::NoDestination(_)
             | Self::Twice(_)
             | Self::NotADirectory { .. }
+            | Self::Special(_)
             | Self::IsDirectory(_) => Kind::Usage,
         }
     }
@@ -136,6 +140,7 @@ impl Explain for OutputError {
             Self::IsDirectory(path) => {
                 Some(format!("name a file in it: {}", path.join("image.tar").display()))
             }
+            Self::Special(_) => Some("dest=- writes to standard output".to_owned()),
             Self::NoPermission { .. } => Some("choose another place, or another user".to_owned()),
             Self::Kind(_)
             | Self::Key(_)
@@ -192,6 +197,9 @@ fn check_file(path: &Path) -> Result<(), OutputError> {
     if path.is_dir() || path.file_name().is_none() {
         return Err(OutputError::IsDirectory(path.to_owned()));
     }
+    if is_special(path) {
+        return Err(OutputError::Special(path.to_owned()));
+    }
     let directory = directory_of(path);
     let (path, directory) = (|| path.to_owned(), || directory.to_owned());
     if !directory().exists() {
@@ -205,6 +213,13 @@ fn check_file(path: &Path) -> Result<(), OutputError> {
         Ok(()) => Ok(()),
         Err(_) => Err(OutputError::NoPermission { path: path(), directory: directory() }),
     }
+}
+
+/// Whether a file may not take that place: `/dev/null`, or `/dev/stdout`, which may well lead to a file.
+fn is_special(path: &Path) -> bool {
+    let leads_to_special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    let leads_to_process = path.read_link().is_ok_and(|target| target.starts_with("/proc"));
+    leads_to_special || leads_to_process
 }
 
 /// Whether two destinations are one, however their directory is written.

@@ -6,7 +6,7 @@
 //!
 //! Source: spec apk v2, "Install semantics"; measured on apk 2.14.4.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::accounts::{AccountError, Accounts};
@@ -105,7 +105,12 @@ impl Explain for PlaceError {
             Self::Conflict { package, owner, .. } => Some(format!(
                 "leave out {package} or {owner}; or one of them must say `replaces` of the other, which is its maintainer's to do"
             )),
-            _ => None,
+            Self::Name { .. } => Some(
+                "what stands there is another package's, or the base's, and the two do not fit: leave one out"
+                    .to_owned(),
+            ),
+            Self::Accounts { error, .. } => error.hint(),
+            Self::Content { error, .. } => error.hint(),
         }
     }
 }
@@ -129,6 +134,7 @@ impl Installation {
             accounts,
             protected,
             new: installed_of(incoming),
+            recorded: Recorded::default(),
             placed: Placed::default(),
         };
         for entry in &incoming.table.entries {
@@ -176,7 +182,15 @@ struct Placing<'a> {
     accounts: Accounts,
     protected: ProtectedPaths,
     new: InstalledPackage,
+    /// Where in `new` each directory is, and in it each file.
+    recorded: Recorded,
     placed: Placed,
+}
+
+#[derive(Default)]
+struct Recorded {
+    directories: HashMap<TreePath, usize>,
+    files: HashMap<TreePath, (usize, usize)>,
 }
 
 impl Placing<'_> {
@@ -194,14 +208,9 @@ impl Placing<'_> {
 
     fn directory(&mut self, entry: &TableEntry) -> Result<(), PlaceError> {
         let access = self.access(entry);
-        if let Some(there) = self.new.directories.iter_mut().find(|there| there.path == entry.path) {
+        let there = self.record_directory(&entry.path, access);
+        if let Some(there) = self.new.directories.get_mut(there) {
             there.access = access;
-        } else {
-            self.new.directories.push(InstalledDirectory {
-                path: entry.path.clone(),
-                access,
-                files: Vec::new(),
-            });
         }
         let path = self.tree.physical(&entry.path).map_err(|error| self.name_error(error))?;
         match self.tree.get(&path) {
@@ -252,14 +261,15 @@ impl Placing<'_> {
     }
 
     fn file(&mut self, entry: &TableEntry) -> Result<(), PlaceError> {
-        if let Some(owner) = self.database.owner(&entry.path)
-            && owner.name() != self.new.name()
-            && !self.leaving.contains(owner.name())
-            && !self.takes_from(owner, &entry.path)?
-        {
-            return Ok(());
-        }
         let path = self.tree.physical(&entry.path).map_err(|error| self.name_error(error))?;
+        for owner in [self.database.owner(&entry.path), self.owner_by_place(&path)].into_iter().flatten() {
+            if owner.name() != self.new.name()
+                && !self.leaving.contains(owner.name())
+                && !self.takes_from(owner, &entry.path)?
+            {
+                return Ok(());
+            }
+        }
         let checksum = self.record(entry)?;
         if self.is_kept(entry, &path, checksum)? {
             self.placed.kept.push(entry.path.clone());
@@ -289,6 +299,15 @@ impl Placing<'_> {
             }
             TableKind::Fifo => self.insert(path, entry, InodeKind::Fifo),
             TableKind::Directory => Ok(()),
+        }
+    }
+
+    /// The package whose file lies at `path`, whichever way, through links between directories, led it there.
+    fn owner_by_place(&self, path: &TreePath) -> Option<&InstalledPackage> {
+        match self.tree.get(path)? {
+            inode if inode.is_directory() => None,
+            Inode { origin: Origin::Package(name), .. } => self.database.package(name),
+            Inode { origin: Origin::Base | Origin::Profile | Origin::Generated, .. } => None,
         }
     }
 
@@ -327,21 +346,29 @@ impl Placing<'_> {
         };
         let parent = entry.path.parent().unwrap_or_default();
         let file = InstalledFile { name: entry.path.name().to_owned(), access, checksum };
-        if let Some(directory) = self.new.directories.iter_mut().find(|directory| directory.path == parent) {
+        let number = match self.recorded.directories.get(&parent) {
+            Some(number) => *number,
+            None if parent.is_root() => self.record_directory(&parent, Access::DIRECTORY),
+            None => return Err(self.name_error(NameError::NoParent { path: entry.path.clone() })),
+        };
+        if let Some(directory) = self.new.directories.get_mut(number) {
+            self.recorded.files.insert(entry.path.clone(), (number, directory.files.len()));
             directory.files.push(file);
-        } else if parent.is_root() {
-            let root = InstalledDirectory { path: parent, access: Access::DIRECTORY, files: vec![file] };
-            self.new.directories.push(root);
-        } else {
-            return Err(self.name_error(NameError::NoParent { path: entry.path.clone() }));
         }
         Ok(checksum)
     }
 
+    /// The number of a directory in the record, put there with `access` if it is not.
+    fn record_directory(&mut self, path: &TreePath, access: Access) -> usize {
+        *self.recorded.directories.entry(path.clone()).or_insert_with(|| {
+            self.new.directories.push(InstalledDirectory { path: path.clone(), access, files: Vec::new() });
+            self.new.directories.len() - 1
+        })
+    }
+
     fn recorded(&self, path: &TreePath) -> Option<&InstalledFile> {
-        let parent = path.parent()?;
-        let directory = self.new.directories.iter().find(|directory| directory.path == parent)?;
-        directory.files.iter().find(|file| file.name == path.name())
+        let (directory, file) = self.recorded.files.get(path)?;
+        self.new.directories.get(*directory)?.files.get(*file)
     }
 
     /// Whether what stands at `path` was changed by somebody and must stay.

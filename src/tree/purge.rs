@@ -48,6 +48,7 @@ impl Installation {
             }
             if let Ok(physical) = self.tree.physical(&path)
                 && !self.tree.is_directory(&physical)
+                && !self.is_of_another(&physical, package)
             {
                 // A name that is no directory can always go.
                 let _ = self.tree.remove(&physical);
@@ -65,6 +66,12 @@ impl Installation {
                 let _ = self.tree.remove(&physical);
             }
         }
+    }
+
+    /// Whether what lies at `path` is another package's: links between directories may have led both there.
+    fn is_of_another(&self, path: &TreePath, package: &InstalledPackage) -> bool {
+        let origin = self.tree.get(path).map(|inode| &inode.origin);
+        matches!(origin, Some(Origin::Package(name)) if **name != *package.name())
     }
 
     fn is_changed(&self, path: &TreePath, file: &InstalledFile) -> Result<bool, ContentError> {
