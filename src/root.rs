@@ -266,6 +266,10 @@ impl AtomicFile {
         use std::sync::atomic::{AtomicU64, Ordering};
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let destination = followed(destination);
+        // A rename would put the file in the place of a device or a pipe.
+        if destination.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(FileError::on("write", &destination)(io::Error::other("it is not a regular file")));
+        }
         let name = destination.file_name().unwrap_or_default().to_string_lossy();
         loop {
             let unique = COUNTER.fetch_add(1, Ordering::Relaxed);

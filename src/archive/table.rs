@@ -174,6 +174,12 @@ pub enum TableError {
         /// The attribute's name.
         name: String,
     },
+    /// There are more extended attributes than any file system keeps.
+    #[error("{path} has more than {MAX_XATTRS} bytes of extended attributes")]
+    LongXattrs {
+        /// The file's path.
+        path: TreePath,
+    },
     /// The copy could not be written.
     #[error("cannot write the inflated archive: {0}")]
     Write(#[source] io::Error),
@@ -348,7 +354,8 @@ fn checked_xattrs(
         if is_overlay || !is_name {
             return Err(refused());
         }
-        room = room.checked_sub(name.len() + value.len()).ok_or_else(refused)?;
+        let size = name.len() + value.len();
+        room = room.checked_sub(size).ok_or_else(|| TableError::LongXattrs { path: path.clone() })?;
         checked.insert(name.into_boxed_str(), value.into_boxed_slice());
     }
     Ok(checked)

@@ -133,9 +133,9 @@ pub(super) fn shown(line: &str) -> String {
             text.push(character);
         }
     }
-    match characters.count() {
-        0 => {}
-        more => text.push_str(&format!("... ({more} more characters)")),
+    let more = characters.count();
+    if more > 0 {
+        let _ = write!(text, "... ({more} more characters)");
     }
     text
 }

@@ -146,7 +146,7 @@ pub fn build(
     let begun = Instant::now();
     let mut used = Vec::new();
     let built = match (Build { store, draft, options, reporter, used: &mut used }).run() {
-        Err(error) if error.kind() == Kind::Integrity && drop_changed(store, &used)? => {
+        Err(error) if may_be_damage(&error) && drop_changed(store, &used)? => {
             Build { store, draft, options, reporter, used: &mut Vec::new() }.run()
         }
         other => other,
@@ -154,6 +154,12 @@ pub fn build(
     let mut report = built?;
     report.milliseconds = milliseconds(begun.elapsed());
     Ok(report)
+}
+
+/// Whether an inflated copy that has changed can show itself so. A program is looked at without being read to
+/// its end, so that nothing tells a damaged one from one of another kind.
+fn may_be_damage(error: &Error) -> bool {
+    error.kind() == Kind::Integrity || matches!(error, Error::Proof(_))
 }
 
 /// Drops those inflated copies that have changed; whether there were any.

@@ -152,7 +152,7 @@ impl Explain for ContentsError {
             Self::Download { .. } => Some("fetch it yourself and name it as source".to_owned()),
             Self::File { error, .. } => error.hint(),
             Self::Special { .. } | Self::Name { .. } | Self::NotUtf8 { .. } => {
-                Some("leave it out: exclude = [\"PATTERN\"]".to_owned())
+                Some("leave it out; of a directory, with exclude = [\"PATTERN\"]".to_owned())
             }
             Self::NotEmbedded { .. } => None,
         }

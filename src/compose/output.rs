@@ -207,7 +207,7 @@ fn check_file(path: &Path) -> Result<(), OutputError> {
     if path.is_dir() || path.file_name().is_none() {
         return Err(OutputError::IsDirectory(path.to_owned()));
     }
-    if path.metadata().is_ok_and(|there| !there.is_file()) {
+    if is_special(path) {
         return Err(OutputError::IsSpecial(path.to_owned()));
     }
     let directory = directory_of(path);
@@ -223,6 +223,13 @@ fn check_file(path: &Path) -> Result<(), OutputError> {
         Ok(()) => Ok(()),
         Err(_) => Err(OutputError::NoPermission { path: path(), directory: directory() }),
     }
+}
+
+/// Whether a file may not take that place: `/dev/null`, or `/dev/stdout`, which may well lead to a file.
+fn is_special(path: &Path) -> bool {
+    let leads_to_special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    let leads_to_process = path.read_link().is_ok_and(|target| target.starts_with("/proc"));
+    leads_to_special || leads_to_process
 }
 
 /// The directory a file is in; `.` for a bare name.

@@ -122,13 +122,19 @@ fn read<H: FileHeader<Endian = Endianness>>(cache: &ReadCache<Cursor<'_>>) -> Re
         is_64: header.is_class_64(),
         is_little_endian: header.is_little_endian(),
     };
-    let mut interpreter = None;
-    for segment in header.program_headers(endian, cache).map_err(ElfError::Malformed)? {
-        if let Some(path) = segment.interpreter(endian, cache).map_err(ElfError::Malformed)? {
-            let text = std::str::from_utf8(path).ok().filter(|text| text.len() <= MAX_INTERPRETER);
-            interpreter = Some(text.ok_or(ElfError::Interpreter)?.to_owned());
+    let segments = header.program_headers(endian, cache).map_err(ElfError::Malformed)?;
+    // Of several, Linux takes the first.
+    let stated = segments.iter().find(|segment| segment.p_type(endian) == elf::PT_INTERP);
+    let interpreter = match stated {
+        Some(segment) if segment.p_filesz(endian).into() > MAX_INTERPRETER as u64 => {
+            return Err(ElfError::Interpreter);
         }
-    }
+        Some(segment) => {
+            let path = segment.interpreter(endian, cache).map_err(ElfError::Malformed)?.unwrap_or_default();
+            Some(std::str::from_utf8(path).map_err(|_| ElfError::Interpreter)?.to_owned())
+        }
+        None => None,
+    };
     Ok(Executable::Elf(Elf { machine, interpreter }))
 }
 

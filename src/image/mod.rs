@@ -131,10 +131,10 @@ impl Explain for ImageError {
             Self::Deflate(error) => error.hint(),
             Self::Write { error, .. } => (Kind::of_io(error) == Kind::Limit)
                 .then(|| "the disk is full: free some space or choose another place".to_owned()),
-            Self::WhiteoutDevice { .. }
-            | Self::OtherLayer { .. }
-            | Self::Encode { .. }
-            | Self::Interrupted { .. } => None,
+            Self::WhiteoutDevice { path } => Some(format!(
+                "leave out the package it comes from, or the device itself: paths = [\"{path}\"] under [prune]"
+            )),
+            Self::OtherLayer { .. } | Self::Encode { .. } | Self::Interrupted { .. } => None,
         }
     }
 }

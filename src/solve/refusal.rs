@@ -152,6 +152,9 @@ pub enum Against {
 /// How the world is called where packages are named.
 pub(super) const WORLD: &str = "world";
 
+/// How many packages of the way from the world to a need are shown.
+const MAX_WAY: usize = 12;
+
 struct Report<'a>(&'a [Culprit]);
 
 impl fmt::Display for Report<'_> {
@@ -165,7 +168,7 @@ impl fmt::Display for Report<'_> {
                 heading = Some(&culprit.asked);
             }
             write!(f, "\n  {culprit}\n  required by: ")?;
-            for package in culprit.chain.iter().skip(1) {
+            for package in culprit.way() {
                 write!(f, "{package} <- ")?;
             }
             f.write_str(WORLD)?;
@@ -240,6 +243,19 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
 }
 
 impl Culprit {
+    /// The packages between the one that has the need and the world; of a long way both ends.
+    fn way(&self) -> Vec<String> {
+        let between = self.chain.get(1..).unwrap_or_default();
+        let (first, rest) = between.split_at(between.len().min(MAX_WAY / 2));
+        match rest.len().checked_sub(MAX_WAY / 2) {
+            None | Some(0) => between.to_vec(),
+            Some(hidden) => {
+                let last = rest.get(hidden..).unwrap_or_default();
+                [first, &[format!("... {hidden} more")], last].concat()
+            }
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         let name = &self.need.name;
         Some(match &self.cause {

@@ -18,10 +18,10 @@ pub enum StoreError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Nothing says where the store is.
-    #[error("there is no place for the store: neither XDG_CACHE_HOME nor HOME is an absolute path")]
+    #[error("there is no place for the cache: neither XDG_CACHE_HOME nor HOME is an absolute path")]
     NoPlace,
     /// The store belongs to somebody else.
-    #[error("the store {path} belongs to user {owner}, not to user {user} who runs this", path = .path.display())]
+    #[error("the cache {path} belongs to user {owner}, not to user {user} who runs this", path = .path.display())]
     Owner {
         /// The store's directory.
         path: PathBuf,
@@ -31,13 +31,13 @@ pub enum StoreError {
         user: u32,
     },
     /// The store is no directory.
-    #[error("the store {path} is not a directory", path = .path.display())]
+    #[error("the cache {path} is not a directory", path = .path.display())]
     NotADirectory {
         /// The store's path.
         path: PathBuf,
     },
     /// Others can write to the store.
-    #[error("the store {path} can be written to by others (its mode is {mode:04o})", path = .path.display())]
+    #[error("the cache {path} can be written to by others (its mode is {mode:04o})", path = .path.display())]
     Writable {
         /// The store's directory.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum StoreError {
         mode: u32,
     },
     /// Another process uses the store.
-    #[error("the store {path} is in use by another apkcompose", path = .path.display())]
+    #[error("the cache {path} is in use by another apkcompose", path = .path.display())]
     InUse {
         /// The store's directory.
         path: PathBuf,
@@ -112,7 +112,7 @@ impl Explain for StoreError {
         match self {
             Self::File(error) => error.hint(),
             Self::NoPlace | Self::NotADirectory { .. } => Some("say where with --cache-dir DIR".to_owned()),
-            Self::Owner { .. } => Some("use a store of your own: --cache-dir DIR".to_owned()),
+            Self::Owner { .. } => Some("use a cache of your own: --cache-dir DIR".to_owned()),
             Self::Writable { path, .. } => Some(format!(
                 "what others can write to cannot be trusted: `chmod 0700 {}` and `apkcompose cache prune`, or --cache-dir DIR",
                 path.display()

@@ -9,7 +9,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::accounts::{AccountError, Accounts};
@@ -108,7 +108,12 @@ impl Explain for PlaceError {
             Self::Conflict { package, owner, .. } => Some(format!(
                 "leave out {package} or {owner}; or one of them must say `replaces` of the other, which is its maintainer's to do"
             )),
-            _ => None,
+            Self::Name { .. } => Some(
+                "what stands there is another package's, or the base's, and the two do not fit: leave one out"
+                    .to_owned(),
+            ),
+            Self::Accounts { error, .. } => error.hint(),
+            Self::Content { error, .. } => error.hint(),
         }
     }
 }
@@ -132,6 +137,7 @@ impl Installation {
             accounts,
             protected,
             new: installed_of(incoming),
+            numbers: HashMap::new(),
             placed: Placed::default(),
         };
         for entry in &incoming.table.entries {
@@ -192,6 +198,8 @@ struct Placing<'a> {
     accounts: Accounts,
     protected: ProtectedPaths,
     new: InstalledPackage,
+    /// Where in `new` each directory is.
+    numbers: HashMap<TreePath, usize>,
     placed: Placed,
 }
 
@@ -210,14 +218,9 @@ impl Placing<'_> {
 
     fn directory(&mut self, entry: &TableEntry) -> Result<(), PlaceError> {
         let access = self.access(entry);
-        if let Some(there) = self.new.directories.iter_mut().find(|there| there.path == entry.path) {
+        let there = self.record_directory(&entry.path, access);
+        if let Some(there) = self.new.directories.get_mut(there) {
             there.access = access;
-        } else {
-            self.new.directories.push(InstalledDirectory {
-                path: entry.path.clone(),
-                access,
-                files: Vec::new(),
-            });
         }
         let path = self.tree.physical(&entry.path).map_err(|error| self.name_error(error))?;
         match self.tree.get(&path) {
@@ -268,14 +271,15 @@ impl Placing<'_> {
     }
 
     fn file(&mut self, entry: &TableEntry) -> Result<(), PlaceError> {
-        if let Some(owner) = self.database.owner(&entry.path)
-            && owner.name() != self.new.name()
-            && !self.leaving.contains(owner.name())
-            && !self.takes_from(owner, &entry.path)?
-        {
-            return Ok(());
-        }
         let path = self.tree.physical(&entry.path).map_err(|error| self.name_error(error))?;
+        for owner in [self.database.owner(&entry.path), self.owner_by_place(&path)].into_iter().flatten() {
+            if owner.name() != self.new.name()
+                && !self.leaving.contains(owner.name())
+                && !self.takes_from(owner, &entry.path)?
+            {
+                return Ok(());
+            }
+        }
         let checksum = self.record(entry)?;
         match self.standing(entry, &path, checksum)? {
             Standing::GivesWay => {}
@@ -317,6 +321,15 @@ impl Placing<'_> {
         }
     }
 
+    /// The package whose file lies at `path`, whichever way, through links between directories, led it there.
+    fn owner_by_place(&self, path: &TreePath) -> Option<&InstalledPackage> {
+        match self.tree.get(path)? {
+            inode if inode.is_directory() => None,
+            Inode { origin: Origin::Package(name), .. } => self.database.package(name),
+            Inode { origin: Origin::Base | Origin::Profile | Origin::Generated, .. } => None,
+        }
+    }
+
     /// Whether this package may take a file that `owner` has; false if the owner keeps it.
     fn takes_from(&self, owner: &InstalledPackage, path: &TreePath) -> Result<bool, PlaceError> {
         let owners_claim = replaces(owner, &self.new).then_some(owner.replaces_priority);
@@ -350,15 +363,23 @@ impl Placing<'_> {
         let access = self.access(entry);
         let parent = entry.path.parent().unwrap_or_default();
         let file = InstalledFile { name: entry.path.name().to_owned(), access, checksum };
-        if let Some(directory) = self.new.directories.iter_mut().find(|directory| directory.path == parent) {
+        let number = match self.numbers.get(&parent) {
+            Some(number) => *number,
+            None if parent.is_root() => self.record_directory(&parent, Access::DIRECTORY),
+            None => return Err(self.name_error(NameError::NoParent { path: entry.path.clone() })),
+        };
+        if let Some(directory) = self.new.directories.get_mut(number) {
             directory.files.push(file);
-        } else if parent.is_root() {
-            let root = InstalledDirectory { path: parent, access: Access::DIRECTORY, files: vec![file] };
-            self.new.directories.push(root);
-        } else {
-            return Err(self.name_error(NameError::NoParent { path: entry.path.clone() }));
         }
         Ok(checksum)
+    }
+
+    /// The number of a directory in the record, put there with `access` if it is not.
+    fn record_directory(&mut self, path: &TreePath, access: Access) -> usize {
+        *self.numbers.entry(path.clone()).or_insert_with(|| {
+            self.new.directories.push(InstalledDirectory { path: path.clone(), access, files: Vec::new() });
+            self.new.directories.len() - 1
+        })
     }
 
     /// What becomes of what stands at `path`, now that a file with the checksum `new` comes.

@@ -35,6 +35,7 @@ impl Installation {
             if self.database.owner(&path).is_none()
                 && protected.protection(&path) == Protection::Changed
                 && let Ok(physical) = self.tree.physical(&path)
+                && !self.is_of_another(&physical, former)
                 && self.is_changed(&physical, file)?
             {
                 if let Some(inode) = self.tree.get_mut(&physical) {
@@ -60,6 +61,7 @@ impl Installation {
             }
             if let Ok(physical) = self.tree.physical(&path)
                 && !self.tree.is_directory(&physical)
+                && !self.is_of_another(&physical, package)
             {
                 // A name that is no directory can always go.
                 let _ = self.tree.remove(&physical);
@@ -77,6 +79,12 @@ impl Installation {
                 let _ = self.tree.remove(&physical);
             }
         }
+    }
+
+    /// Whether what lies at `path` is another package's: links between directories may have led both there.
+    fn is_of_another(&self, path: &TreePath, package: &InstalledPackage) -> bool {
+        let origin = self.tree.get(path).map(|inode| &inode.origin);
+        matches!(origin, Some(Origin::Package(name)) if **name != *package.name())
     }
 
     fn is_changed(&self, physical: &TreePath, file: &InstalledFile) -> Result<bool, ContentError> {

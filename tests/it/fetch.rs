@@ -239,7 +239,10 @@ fn an_index_that_lies_in_the_directory_of_another_branch_is_refused() {
 
     let error = fetch::index(&at(branch("v3.19"))).unwrap_err();
     assert!(matches!(error, FetchError::WrongBranch { .. }), "{error}");
-    assert!(error.to_string().contains("is not of v3.19\n  it describes itself as `v3.18.4-1-gab`"), "{error}");
+    assert!(
+        error.to_string().contains("is not of v3.19\n  it describes itself as `v3.18.4-1-gab`"),
+        "{error}"
+    );
     assert_eq!(error.kind(), Kind::Integrity);
     assert!(fetch::index(&at(branch("v3.18"))).is_err());
     assert!(fetch::index(&at(Branch::Edge)).is_ok());

@@ -107,7 +107,7 @@ fn attributes_that_overlay_file_systems_act_on_are_refused() {
     }
     let large = BTreeMap::from([(Box::from("user.a"), vec![0; MAX_XATTRS].into_boxed_slice())]);
     let file = tar_write::Entry { xattrs: Some(&large), ..entry("f", FILE) };
-    assert!(matches!(table(&[file]), Err(TableError::Xattr { .. })));
+    assert!(matches!(table(&[file]), Err(TableError::LongXattrs { .. })));
 }
 
 #[test]

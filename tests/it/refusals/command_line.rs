@@ -8,7 +8,7 @@ fn scene() -> Scene {
 
 fn refused(name: &str, arguments: &[&str]) {
     let scene = scene();
-    scene.refused_command(name, 2, scene.dir.command().args(arguments));
+    scene.refused_command(name, 2, scene.dir.command().arg("--quiet").args(arguments));
 }
 
 #[test]

@@ -137,7 +137,9 @@ fn record(name: &str, value: &[u8]) -> Vec<u8> {
 /// A tar of `entries` without its end.
 pub(super) fn open_tar(entries: &[Said]) -> Vec<u8> {
     let mut tar = Vec::new();
-    entries.iter().for_each(|entry| entry.append(&mut tar));
+    for entry in entries {
+        entry.append(&mut tar);
+    }
     tar
 }
 
@@ -196,7 +198,7 @@ impl Package {
 
     /// A line of its description: `depend`, `provides`, `replaces`...
     pub(super) fn says(mut self, key: &str, value: &str) -> Self {
-        self.info += &format!("{key} = {value}\n");
+        self.info.extend([key, " = ", value, "\n"]);
         self
     }
 
@@ -333,3 +335,13 @@ mirror = [\"./mirror\"]
 repositories = [\"main\"]
 mirror-keys = [\"test.rsa.pub\"]
 ";
+
+/// Noise, which does not get smaller.
+pub(super) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = |_| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(next).collect()
+}

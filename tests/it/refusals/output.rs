@@ -1,21 +1,16 @@
 //! Where the image and the cache go: nothing appears there that is not whole.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::process::{Command, Stdio};
 
-use super::hostile::{Package, Said};
-use super::{SCRATCH, Scene, message, tree};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::hostile::{Package, Said, noise};
+use super::{OUTPUT, SCRATCH, Scene, message, tree};
+use crate::support::command::BINARY;
 use crate::support::{files, need};
-
-/// Noise, which does not get smaller.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let next = |_| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        state.to_be_bytes()[0]
-    };
-    (0..length).map(next).collect()
-}
 
 fn scene() -> Scene {
     let app = Package::new("app").has([Said::file("app", noise(3 << 20))]).size(4 << 20).made();
@@ -37,6 +32,16 @@ fn a_directory_in_place_of_the_output_is_named() {
     scene.dir.write("x.tar/keep", "");
     scene.refused_command("output-is-a-directory", 2, scene.build().args(["-o", "x.tar"]));
     scene.refused_command("output-is-here", 2, scene.build().args(["-o", "."]));
+}
+
+#[test]
+fn devices_and_pipes_are_not_replaced_by_files() {
+    let scene = scene();
+    scene.refused_command("output-is-a-device", 2, scene.build().args(["-o", "/dev/null"]));
+    scene.refused_command("output-is-stdout", 2, scene.build().args(["-o", "type=tar,dest=/dev/stdout"]));
+    let pipe = scene.dir.join("pipe.tar");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    scene.refused_command("output-is-a-pipe", 2, scene.build().args(["-o", "pipe.tar"]));
 }
 
 #[test]
@@ -139,4 +144,30 @@ fn a_cache_that_is_no_directory_is_refused() {
     let nowhere = scene.build().without_env("APKCOMPOSE_CACHE_DIR").without_env("HOME");
     let nowhere = nowhere.without_env("XDG_CACHE_HOME");
     scene.refused_command("cache-nowhere", 2, nowhere);
+}
+
+#[test]
+fn an_interrupted_build_leaves_nothing() {
+    let scene = scene();
+    let large = Package::new("app").has([Said::file("app", noise(24 << 20))]).size(25 << 20).made();
+    scene.repository(&[&large]);
+    let before = tree(&scene.dir.path());
+    let mut child = Command::new(BINARY)
+        .args(["--profile", "p.toml", "-o", OUTPUT, "--progress", "json"])
+        .current_dir(scene.dir.path())
+        .env("APKCOMPOSE_CACHE_DIR", scene.dir.cache())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // What it says of itself tells when it is in the middle of its work.
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let is_begun = |line: &String| line.contains("\"begin\"") && line.contains("\"squash\"");
+    said.find(|line| is_begun(line.as_ref().unwrap())).unwrap().unwrap();
+
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+
+    let last = said.map(Result::unwrap).last().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{last}");
+    assert!(last.contains("\"exit_code\":130"), "{last}");
+    assert_eq!(tree(&scene.dir.path()), before);
 }

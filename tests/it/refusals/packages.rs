@@ -1,7 +1,7 @@
 //! Packages: that each is the one the index lists, and of the right form.
 
 use super::Scene;
-use super::hostile::{self, Package, Said, gzip, index_of, plain, stanza};
+use super::hostile::{self, Package, Said, gzip, index_of, noise, plain, stanza};
 use crate::made::{self, Made};
 
 const APP: &str = "repo/x86_64/app-1-r0.apk";
@@ -25,7 +25,7 @@ fn holding(entries: impl IntoIterator<Item = Said>) -> Scene {
 
 #[test]
 fn a_package_that_was_swapped_for_another_signed_one_is_refused() {
-    let (app, other) = (plain("app").made(), plain("other").made());
+    let (app, other) = (plain("app").made(), plain("other").control(".post-install", noise(500)).made());
     with_file(&app, &other.bytes).refused("package-swapped", 5);
     // Of the same length, so that the size does not tell.
     let twin = plain("twi").version("1-r0").made();
@@ -36,7 +36,8 @@ fn a_package_that_was_swapped_for_another_signed_one_is_refused() {
 
 #[test]
 fn an_older_version_under_the_name_of_the_newer_one_is_refused() {
-    let (new, old) = (plain("app").version("2-r0").made(), plain("app").version("1-r0").made());
+    let (mut new, old) = (plain("app").version("2-r0").made(), plain("app").version("1-r0").made());
+    new.indexed.size = old.bytes.len() as u64;
     let scene = Scene::wanting(&["app"], &[&new]);
     scene.dir.write("repo/x86_64/app-2-r0.apk", &old.bytes);
     scene.refused("package-downgraded", 5);

@@ -104,6 +104,21 @@ fn a_link_of_another_package_is_followed_inside_the_tree() {
     assert!(!paths.contains(&"d/f".to_owned()), "{paths:?}");
 }
 
+/// apk asks whose a file is by the path that a package states; the disk knows better.
+#[test]
+fn a_file_of_another_package_is_not_reached_through_a_link() {
+    let owner = Package::new("a").has([Said::dir("bin"), Said::file("bin/sh", "good")]).made();
+    let link = Package::new("b").has([Said::symlink("d", "bin")]).made();
+    let thief = Package::new("c").has([Said::dir("d"), Said::file("d/sh", "evil")]).made();
+    Scene::wanting(&["a", "b", "c"], &[&owner, &link, &thief]).refused("way-out-onto-others-file", 5);
+    let own_link = [Said::symlink("e", "bin"), Said::dir("bin")];
+    let both = Package::new("b").has(own_link).made();
+    let late =
+        Package::new("d").says("depend", "c").has([Said::dir("bin"), Said::file("bin/sh", "x")]).made();
+    let early = Package::new("c").has([Said::dir("e"), Said::file("e/sh", "y")]).made();
+    Scene::wanting(&["b", "c", "d"], &[&both, &early, &late]).refused("way-out-under-others-file", 5);
+}
+
 #[test]
 fn whiteouts_in_a_package_are_refused() {
     holding([Said::file(".wh.etc", "")]).image();
