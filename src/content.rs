@@ -284,12 +284,6 @@ impl ContentReader<'_> {
         Ok(wanted)
     }
 
-    /// How many bytes are left.
-    #[must_use]
-    pub fn remaining(&self) -> u64 {
-        self.content.length.saturating_sub(self.position)
-    }
-
     fn check(&mut self) -> Result<(), ContentError> {
         let Some(hasher) = self.hasher.take() else { return Ok(()) };
         let got = hasher.finish();

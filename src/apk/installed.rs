@@ -239,11 +239,6 @@ impl InstalledText {
     pub fn packages(&self) -> &[InstalledPackage] {
         &self.packages
     }
-
-    /// Its packages, to keep.
-    pub fn into_packages(self) -> Vec<InstalledPackage> {
-        self.packages
-    }
 }
 
 fn take_field(package: &mut InstalledPackage, letter: char, value: &str) -> Result<FieldUse, LineFlaw> {

@@ -89,12 +89,6 @@ impl Url {
         &self.0
     }
 
-    /// Whether what comes from it is protected on the way.
-    #[must_use]
-    pub fn is_https(&self) -> bool {
-        self.0.starts_with("https://")
-    }
-
     /// Whether it carries a user name or password.
     #[must_use]
     pub fn has_credentials(&self) -> bool {
