@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +27,44 @@ pub trait ReadAt: Send + Sync {
 
     /// What it is called in messages: a path, as a rule.
     fn describe(&self) -> String;
+}
+
+/// Reads a [`ReadAt`] from an offset to its end, without a position of its own in the system.
+pub struct ReadFrom<'a> {
+    source: &'a dyn ReadAt,
+    at: u64,
+}
+
+impl<'a> ReadFrom<'a> {
+    /// `source` from `offset` on.
+    pub fn new(source: &'a dyn ReadAt, offset: u64) -> Self {
+        Self { source, at: offset }
+    }
+}
+
+impl Read for ReadFrom<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.source.length().saturating_sub(self.at);
+        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let part = buffer.get_mut(..wanted).unwrap_or_default();
+        self.source.read_exact_at(part, self.at)?;
+        self.at = self.at.saturating_add(wanted as u64);
+        Ok(wanted)
+    }
+}
+
+/// The SHA-256 of `source` from `offset` to its end.
+pub fn sha256_from(source: &dyn ReadAt, offset: u64) -> io::Result<Sha256> {
+    let mut reader = ReadFrom::new(source, offset);
+    let mut hasher = Sha256Hasher::default();
+    let mut buffer = vec![0; COPY_BUFFER];
+    loop {
+        let count = reader.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(buffer.get(..count).unwrap_or_default());
+    }
 }
 
 /// A file opened for reading, with the path it was opened by.

@@ -2,13 +2,13 @@
 //!
 //! Source: spec apk v2, "Data tar" and "Links etc.".
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 
 use super::package::VerifiedPackage;
 use crate::archive::gzip::{GzipError, Member};
 use crate::archive::table::{Admitted, Rules, Table, TableError, read_table};
 use crate::archive::tar_read::{Entry, EntryKind, TarError};
-use crate::content::ReadAt;
+use crate::content::{ReadAt, ReadFrom};
 use crate::digest::Sha1;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
@@ -81,7 +81,7 @@ pub fn expand(package: &VerifiedPackage, file: &dyn ReadAt, copy: impl Write) ->
     }
     let limit =
         package.info().installed_size.saturating_mul(MAX_RATIO).saturating_add(FREE_DATA).min(MAX_DATA);
-    let input = BufReader::with_capacity(BUFFER, ReadFrom { file, at: package.data_offset() });
+    let input = BufReader::with_capacity(BUFFER, ReadFrom::new(file, package.data_offset()));
     let mut member = Member::open(input, limit).map_err(|error| fail(DataFlaw::Gzip(error)))?;
     let table = read_table(&mut member, copy, &PackageRules).map_err(|error| fail(table_flaw(error)))?;
     let mut behind = member.finish().map_err(|error| fail(DataFlaw::Gzip(error)))?;
@@ -97,23 +97,6 @@ fn table_flaw(error: TableError) -> DataFlaw {
     match error {
         TableError::Tar(TarError::Read(error)) => DataFlaw::Gzip(GzipError::of_io(error)),
         other => DataFlaw::Table(other),
-    }
-}
-
-/// A [`ReadAt`] from an offset on.
-struct ReadFrom<'a> {
-    file: &'a dyn ReadAt,
-    at: u64,
-}
-
-impl Read for ReadFrom<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.file.length().saturating_sub(self.at);
-        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let part = buffer.get_mut(..wanted).unwrap_or_default();
-        self.file.read_exact_at(part, self.at)?;
-        self.at += wanted as u64;
-        Ok(wanted)
     }
 }
 

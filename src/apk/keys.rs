@@ -21,6 +21,8 @@ use crate::arch::Arch;
 use crate::digest::{Sha1, Sha256, Sha512};
 use crate::kind::{Explain, Kind};
 
+/// The largest key file that is read, in bytes.
+pub const MAX_KEY_FILE: u64 = 64 * 1024;
 /// RSA keys shorter than this are refused; Alpine's shortest has 2048 bits.
 const MIN_KEY_BITS: usize = 2048;
 /// RSA keys longer than this are refused: checking one would take seconds.

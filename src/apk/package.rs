@@ -17,8 +17,8 @@ use super::package_info::{PackageInfo, PackageInfoError};
 use super::signature::{self, Signature, SignatureMemberError};
 use crate::archive::gzip::{self, GzipError};
 use crate::archive::tar_read::{EntryKind, TarError, TarReader};
-use crate::content::ReadAt;
-use crate::digest::{Identity, Sha256, Sha256Hasher};
+use crate::content::{self, ReadAt};
+use crate::digest::{Identity, Sha256};
 use crate::kind::{Explain, Kind};
 
 /// The longest script, in bytes.
@@ -31,8 +31,6 @@ const MAX_CONTROL: u64 = 8 << 20;
 const FIRST_LOOK: u64 = 64 * 1024;
 /// The longest head, compressed, in bytes.
 const MAX_HEAD: u64 = 16 << 20;
-/// How much is hashed at a time.
-const HASH_BUFFER: usize = 256 * 1024;
 
 /// When a script of a package runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -298,7 +296,7 @@ impl PackageHead {
             None if self.data_offset == file.length() => return Ok(()),
             None => return Err(PackageFlaw::NoDatahash),
         };
-        let got = hash_from(file, self.data_offset).map_err(PackageFlaw::Read)?;
+        let got = content::sha256_from(file, self.data_offset).map_err(PackageFlaw::Read)?;
         if got == expected { Ok(()) } else { Err(PackageFlaw::Datahash { expected, got }) }
     }
 }
@@ -462,21 +460,6 @@ fn check_fields(info: &PackageInfo, expected: &Expected) -> Result<(), PackageFl
         });
     }
     Ok(())
-}
-
-/// The SHA-256 of `file` from `offset` to its end.
-fn hash_from(file: &dyn ReadAt, offset: u64) -> io::Result<Sha256> {
-    let mut hasher = Sha256Hasher::default();
-    let mut buffer = vec![0; HASH_BUFFER];
-    let mut at = offset;
-    while at < file.length() {
-        let wanted = usize::try_from(file.length() - at).map_or(HASH_BUFFER, |left| left.min(HASH_BUFFER));
-        let part = buffer.get_mut(..wanted).unwrap_or_default();
-        file.read_exact_at(part, at)?;
-        hasher.update(part);
-        at += wanted as u64;
-    }
-    Ok(hasher.finish())
 }
 
 #[cfg(test)]

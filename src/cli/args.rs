@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use crate::apk::package::ScriptKind;
 use crate::apk::sign::SigningAlgorithm;
 use crate::arch::Arch;
+use crate::compose::author::KeyFile;
 use crate::compose::output::Output;
 use crate::profile::Setting;
 
@@ -353,15 +354,8 @@ pub(super) struct Package {
     /// /var/lib/x=user:group, with numbers as user=100:group=101
     #[arg(long, value_name = "PATH=OWNER")]
     pub(super) owner: Vec<crate::compose::author::OwnerRule>,
-    /// Sign with this private key (PEM)
-    #[arg(long, value_name = "FILE", env = "APKCOMPOSE_SIGN_KEY")]
-    pub(super) sign_key: Option<PathBuf>,
-    /// The file name of the public key in /etc/apk/keys [default: the private key's with .pub]
-    #[arg(long, value_name = "NAME", requires = "sign_key", env = "APKCOMPOSE_KEY_NAME")]
-    pub(super) key_name: Option<String>,
-    /// The kind of signature: RSA (which every apk accepts), RSA256 or RSA512
-    #[arg(long, value_name = "KIND", default_value_t)]
-    pub(super) signature: SigningAlgorithm,
+    #[command(flatten)]
+    pub(super) signing: Signing,
     /// The build time, in seconds since 1970 [default: `SOURCE_DATE_EPOCH`, else builddate of the info]
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
     pub(super) epoch: Option<i64>,
@@ -371,6 +365,31 @@ pub(super) struct Package {
     /// How to print what was made
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
+}
+
+/// Which key signs, and how.
+#[derive(Debug, Args)]
+pub(super) struct Signing {
+    /// Sign with this private key (PEM)
+    #[arg(long, value_name = "FILE", env = "APKCOMPOSE_SIGN_KEY")]
+    pub(super) sign_key: Option<PathBuf>,
+    /// The file name of the public key in /etc/apk/keys [default: the private key's with .pub]
+    #[arg(long, value_name = "NAME", requires = "sign_key", env = "APKCOMPOSE_KEY_NAME")]
+    pub(super) key_name: Option<String>,
+    /// The kind of signature: RSA (which every apk accepts), RSA256 or RSA512
+    #[arg(long, value_name = "KIND", default_value_t)]
+    pub(super) signature: SigningAlgorithm,
+}
+
+impl Signing {
+    /// The key, if there is one.
+    pub(super) fn key(&self) -> Option<KeyFile> {
+        self.sign_key.as_ref().map(|path| KeyFile {
+            path: path.clone(),
+            public_name: self.key_name.clone(),
+            algorithm: self.signature,
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -391,15 +410,8 @@ pub(super) struct Index {
     /// List noarch packages under this architecture, and refuse others
     #[arg(long)]
     pub(super) arch: Option<Arch>,
-    /// Sign with this private key (PEM)
-    #[arg(long, value_name = "FILE", env = "APKCOMPOSE_SIGN_KEY")]
-    pub(super) sign_key: Option<PathBuf>,
-    /// The file name of the public key in /etc/apk/keys [default: the private key's with .pub]
-    #[arg(long, value_name = "NAME", requires = "sign_key", env = "APKCOMPOSE_KEY_NAME")]
-    pub(super) key_name: Option<String>,
-    /// The kind of signature: RSA (which every apk accepts), RSA256 or RSA512
-    #[arg(long, value_name = "KIND", default_value_t)]
-    pub(super) signature: SigningAlgorithm,
+    #[command(flatten)]
+    pub(super) signing: Signing,
     /// The time of the index, in seconds since 1970 [default: `SOURCE_DATE_EPOCH`, else that of the newest package]
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
     pub(super) epoch: Option<i64>,

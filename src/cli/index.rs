@@ -6,13 +6,10 @@ use serde_json::json;
 
 use super::args::{Format, Index};
 use super::render::{self, Failure, bytes};
-use crate::apk::keys::{Keyring, PublicKey};
+use crate::apk::keys::{self, Keyring, PublicKey};
 use crate::apk::write_index::IndexNotes;
-use crate::compose::author::{self, IndexRequest, KeyFile, PackageTrust};
+use crate::compose::author::{self, IndexRequest, PackageTrust};
 use crate::root;
-
-/// The longest key file that is read, in bytes.
-const MAX_KEY: u64 = 64 * 1024;
 
 pub(super) fn run(arguments: &Index) -> Result<(), Failure> {
     let trust = if arguments.key.is_empty() {
@@ -22,11 +19,7 @@ pub(super) fn run(arguments: &Index) -> Result<(), Failure> {
             arguments.key.iter().map(|path| public_key(path)).collect();
         PackageTrust::SignedBy(Keyring::of(keys?))
     };
-    let key = arguments.sign_key.as_ref().map(|path| KeyFile {
-        path: path.clone(),
-        public_name: arguments.key_name.clone(),
-        algorithm: arguments.signature,
-    });
+    let key = arguments.signing.key();
     let is_signed = key.is_some();
     let made = author::index(&IndexRequest {
         packages: arguments.packages.clone(),
@@ -58,5 +51,5 @@ pub(super) fn run(arguments: &Index) -> Result<(), Failure> {
 
 fn public_key(path: &Path) -> Result<PublicKey, Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(PublicKey::parse(&name, &root::read_file(path, MAX_KEY)?)?)
+    Ok(PublicKey::parse(&name, &root::read_file(path, keys::MAX_KEY_FILE)?)?)
 }

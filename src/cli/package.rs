@@ -6,14 +6,10 @@ use serde_json::json;
 
 use super::args::{Format, Package};
 use super::render::{self, Failure, bytes};
-use crate::compose::author::{self, KeyFile, PackageRequest};
+use crate::compose::author::{self, PackageRequest};
 
 pub(super) fn run(arguments: &Package) -> Result<(), Failure> {
-    let key = arguments.sign_key.as_ref().map(|path| KeyFile {
-        path: path.clone(),
-        public_name: arguments.key_name.clone(),
-        algorithm: arguments.signature,
-    });
+    let key = arguments.signing.key();
     let made = author::package(&PackageRequest {
         info: arguments.info.clone(),
         files: arguments.files.clone(),

@@ -11,8 +11,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::content::{ClosedFile, Content, OpenFile, ReadAt as _};
-use crate::digest::{Sha256, Sha256Hasher};
+use crate::content::{ClosedFile, Content, OpenFile, ReadAt as _, sha256_from};
 use crate::kind::{Explain, Kind};
 use crate::path::{PathError, TreePath};
 use crate::profile::account::{Account as Named, Owner};
@@ -29,8 +28,6 @@ use crate::tree::overlay::{Overlaid, OverlaidKind};
 const RECORDS: [&str; 4] = ["etc/apk/world", "etc/apk/arch", "etc/apk/repositories", "lib/apk/db"];
 /// The files that accounts of the profile are written to.
 const ACCOUNT_FILES: [&str; 3] = ["etc/passwd", "etc/group", "etc/shadow"];
-/// How much of a file is hashed at a time.
-const BUFFER: usize = 256 * 1024;
 /// The largest single file a profile may bring, in bytes.
 const MAX_FILE: u64 = 16 << 30;
 
@@ -405,23 +402,9 @@ fn content(file: File, path: &Path) -> io::Result<Content> {
             format!("it is larger than {MAX_FILE} bytes"),
         ));
     }
-    let digest = digest(&source)?;
+    let digest = sha256_from(&source, 0)?;
     let closed = ClosedFile::new(path.to_owned(), length);
     Ok(Content::slice(Arc::new(closed), 0, length, digest))
-}
-
-fn digest(source: &OpenFile) -> io::Result<Sha256> {
-    let mut hasher = Sha256Hasher::default();
-    let mut buffer = vec![0; BUFFER];
-    let mut at = 0;
-    while at < source.length() {
-        let wanted = usize::try_from(source.length() - at).map_or(BUFFER, |left| left.min(BUFFER));
-        let part = buffer.get_mut(..wanted).unwrap_or_default();
-        source.read_exact_at(part, at)?;
-        hasher.update(part);
-        at += wanted as u64;
-    }
-    Ok(hasher.finish())
 }
 
 fn mode(mode: crate::profile::units::Mode) -> Mode {

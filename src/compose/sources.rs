@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::contents;
 use crate::apk::dependency::Tag;
-use crate::apk::keys::{KeyError, Keyring, PublicKey};
+use crate::apk::keys::{self, KeyError, Keyring, PublicKey};
 use crate::arch::Arch;
 use crate::fetch::{self, FetchError, Repository, Source, SourceError, Surroundings};
 use crate::kind::{Explain, Kind};
@@ -20,9 +20,6 @@ use crate::profile::{Alpine, Base, Place, ProfilePath, Stated};
 use crate::report::Reporter;
 use crate::root::FileError;
 use crate::store::Store;
-
-/// The largest key file, in bytes.
-const MAX_KEY: u64 = 64 * 1024;
 
 /// A repository of the profile.
 #[derive(Debug, Clone)]
@@ -181,7 +178,7 @@ impl Keys {
 }
 
 fn read_key(path: &ProfilePath) -> Result<PublicKey, SourcesError> {
-    let pem = contents::read_small(path, MAX_KEY)
+    let pem = contents::read_small(path, keys::MAX_KEY_FILE)
         .map_err(|error| SourcesError::KeyFile { key: path.to_string(), error })?;
     let name = Path::new(&path.path).file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(PublicKey::parse(&name, &pem)?)

@@ -47,7 +47,7 @@ use crate::apk::keys::Keyring;
 use crate::apk::package::{Expected, VerifiedPackage};
 use crate::archive::rootfs::{self, RootfsError};
 use crate::archive::table::{Place, Table, TableError};
-use crate::content::{Content, OpenFile, ReadAt};
+use crate::content::{Content, OpenFile, ReadAt, ReadFrom};
 use crate::digest::{Identity, Sha256, Sha256Hasher, Sha512, Sha512Hasher};
 use crate::root::{self, FileError};
 
@@ -318,7 +318,7 @@ impl Store {
     }
 
     fn expand_rootfs(&self, object: &str, file: &OpenFile) -> Result<Unnamed, StoreError> {
-        let input = BufReader::with_capacity(BUFFER, ReadAll { file, at: 0 });
+        let input = BufReader::with_capacity(BUFFER, ReadFrom::new(file, 0));
         let made = Unnamed::make(&self.paths, |out| rootfs::expand(input, file.length(), out))?;
         made.map_err(|error| match error {
             RootfsError::Table(TableError::Write(error)) => self.cannot_write(error),
@@ -419,7 +419,7 @@ impl Digester for Sha512Hasher {
 }
 
 fn hash(file: &OpenFile, hasher: &mut impl Digester) -> io::Result<()> {
-    let mut reader = ReadAll { file, at: 0 };
+    let mut reader = ReadFrom::new(file, 0);
     let mut buffer = vec![0; BUFFER];
     loop {
         let count = reader.read(&mut buffer)?;
@@ -427,23 +427,6 @@ fn hash(file: &OpenFile, hasher: &mut impl Digester) -> io::Result<()> {
             return Ok(());
         }
         hasher.update(buffer.get(..count).unwrap_or_default());
-    }
-}
-
-/// A file from its beginning to its end, without a position of its own in the system.
-struct ReadAll<'a> {
-    file: &'a OpenFile,
-    at: u64,
-}
-
-impl Read for ReadAll<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.file.length().saturating_sub(self.at);
-        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let part = buffer.get_mut(..wanted).unwrap_or_default();
-        self.file.read_exact_at(part, self.at)?;
-        self.at = self.at.saturating_add(wanted as u64);
-        Ok(wanted)
     }
 }
 

@@ -16,11 +16,9 @@ pub use package::{PackageRequest, WrittenPackage, package};
 
 use std::path::PathBuf;
 
+use crate::apk::keys;
 use crate::apk::sign::{SigningAlgorithm, SigningKey};
 use crate::root;
-
-/// The longest key file that is read, in bytes.
-const MAX_KEY: u64 = 64 * 1024;
 
 /// A private key on the disk, and how it is to sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +35,7 @@ pub struct KeyFile {
 impl KeyFile {
     /// Reads the key.
     pub fn read(&self) -> Result<SigningKey, AuthorError> {
-        let pem = root::read_file(&self.path, MAX_KEY)?;
+        let pem = root::read_file(&self.path, keys::MAX_KEY_FILE)?;
         let own_name = || {
             let name = self.path.file_name().unwrap_or_default().to_string_lossy();
             format!("{name}.pub")
