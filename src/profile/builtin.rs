@@ -9,6 +9,7 @@ use super::demo_files::DEMO_FILES;
 pub const BUILT_INS: &[BuiltIn] = &[
     BuiltIn { name: "base", text: include_str!("../../profiles/base.toml"), files: &[] },
     BuiltIn { name: "demo", text: include_str!("../../profiles/demo.toml"), files: DEMO_FILES },
+    BuiltIn { name: "php-cli", text: include_str!("../../profiles/php-cli.toml"), files: &[] },
 ];
 
 /// A profile that is compiled in.
