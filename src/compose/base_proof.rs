@@ -12,6 +12,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use super::sources::NamedRepository;
 use crate::apk::index_file::VerifiedIndex;
@@ -55,7 +56,7 @@ pub(super) fn is_proved(
     store: &Store,
     base: &Installation,
     repositories: &[NamedRepository],
-    indexes: &[VerifiedIndex],
+    indexes: &[Arc<VerifiedIndex>],
     jobs: NonZeroUsize,
 ) -> bool {
     let Some(listed) = listed(&base.database, repositories, indexes).filter(|listed| !listed.is_empty())
@@ -85,7 +86,7 @@ struct Listed<'a> {
 fn listed<'a>(
     database: &Database,
     repositories: &'a [NamedRepository],
-    indexes: &[VerifiedIndex],
+    indexes: &[Arc<VerifiedIndex>],
 ) -> Option<Vec<Listed<'a>>> {
     let identity = |package: &InstalledPackage| package.field('C').parse::<Identity>().ok();
     let wanted: HashSet<Identity> = database.packages().into_iter().map(identity).collect::<Option<_>>()?;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::contents;
 use super::emit::{self, Emitted};
 use super::error::Error;
+use super::ground::Ground;
 use super::output::{self, Destination, Output};
 use super::plan::{self, PlannedPackage, Prepared, Step};
 use super::prove::{self, ProvenTree, Setting, Start, Surroundings};
@@ -23,6 +24,7 @@ use crate::image::{Epoch, Healthcheck, Image, ImageConfig, ImageReference, Layer
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 use crate::profile::account::{Account, ImageUser};
+use crate::profile::support::Day;
 use crate::profile::{Draft, HealthTest, Profile, RootAccount};
 use crate::report::Reporter;
 use crate::store::{Expanded, Store, StoredPackage};
@@ -52,6 +54,8 @@ pub struct BuildOptions {
     pub context: Option<PathBuf>,
     /// How many threads to use.
     pub jobs: NonZeroUsize,
+    /// The day it is, by which old branches are warned of; not without it. Changes no byte.
+    pub today: Option<Day>,
 }
 
 /// What a build, or a plan, has come to.
@@ -61,6 +65,8 @@ pub struct Report {
     pub profile: String,
     /// The architecture, in apk's name.
     pub arch: String,
+    /// The branches of Alpine that its packages are from, as they are called: `v3.19`, never `latest-stable`.
+    pub branches: Vec<String>,
     /// How many packages the image has.
     pub packages: usize,
     /// The sum of the lengths, in bytes, of the packages to be placed: what is fetched into an empty store.
@@ -188,10 +194,11 @@ struct Build<'a> {
 impl Build<'_> {
     fn run(&mut self) -> Result<Report, Error> {
         let arch = self.arch()?;
-        let base = plan::fetch_base(self.store, self.draft, arch, self.reporter)?;
+        let mut ground = Ground::new(self.store, self.options.jobs, self.options.today.clone());
+        let base = ground.base(self.draft.alpine(), arch, self.reporter)?;
         self.used.extend(base.iter().map(|base| base.rootfs.expanded().clone()));
-        let prepared = plan::prepare(self.store, self.draft, base, arch, self.options.jobs, self.reporter)?;
-        for lint in prepared.profile.lints() {
+        let prepared = plan::prepare(&mut ground, self.draft, base, arch, self.reporter)?;
+        for lint in &prepared.lints {
             self.reporter.warn(&lint.to_string());
         }
         if self.options.outputs.is_empty() {
@@ -202,6 +209,9 @@ impl Build<'_> {
 
         let epoch = self.epoch(&prepared);
         let staged = self.stage(&prepared, &packages, epoch)?;
+        if let Some(lint) = prepared.lint_of(&staged.installation.tree) {
+            self.reporter.warn(&lint.to_string());
+        }
         warn_of_devices(&staged.devices, self.reporter);
         let notes = Notes::of(&staged);
         let user = image_user(&prepared.profile, &staged.installation.tree)?;
@@ -340,8 +350,9 @@ fn report(prepared: &Prepared, notes: Option<Notes>, image: Option<ReportedImage
     Report {
         profile: prepared.profile.name.clone(),
         arch: prepared.plan.arch.to_string(),
+        branches: prepared.branches().iter().map(ToString::to_string).collect(),
         packages: prepared.plan.package_count,
-        download: prepared.plan.packages().map(|planned| planned.expected.size).sum(),
+        download: prepared.plan.download(),
         steps: prepared.plan.steps.iter().map(|step| reported_step(step, &prepared.base)).collect(),
         base: prepared.provenance.as_ref().map(|base| ReportedBase {
             file: base.file.clone(),

@@ -14,6 +14,8 @@ mod build;
 pub mod contents;
 pub mod emit;
 mod error;
+pub mod ground;
+mod lint;
 pub mod output;
 pub mod plan;
 pub mod prove;

@@ -28,7 +28,7 @@ pub struct NamedRepository {
     pub repository: Repository,
     /// The tag it is pinned to.
     pub tag: Option<Tag>,
-    /// Of Alpine's own, the branch and the name below it.
+    /// Of Alpine's own, the branch (never `latest-stable`) and the name below it.
     pub official: Option<(Branch, String)>,
 }
 
@@ -92,26 +92,23 @@ pub fn repositories(alpine: &Alpine, arch: Arch) -> Result<Vec<NamedRepository>,
     let is_below_release =
         |entry: &RepositoryEntry| matches!(entry.location, RepositoryLocation::BelowRelease(_));
     let branch = if alpine.repositories.iter().any(is_below_release) {
-        fetch::resolve_branch(alpine.release.branch(), &mirrors, arch)?
+        fetch::resolve_branch(alpine.release.value.branch(), &mirrors, arch)?
     } else {
-        alpine.release.branch()
+        alpine.release.value.branch()
     };
     let surroundings = Surroundings { mirrors: &mirrors, branch, arch };
     alpine
         .repositories
         .iter()
         .map(|entry| {
-            Ok(NamedRepository {
-                repository: Repository::locate(&entry.location, &surroundings, keys.of(entry)?)?,
-                tag: entry.tag.clone(),
-                official: match &entry.location {
-                    RepositoryLocation::BelowRelease(name) => Some((branch, name.as_str().to_owned())),
-                    RepositoryLocation::BelowMirror { branch, name } => {
-                        Some((*branch, name.as_str().to_owned()))
-                    }
-                    RepositoryLocation::Url(_) | RepositoryLocation::Directory(_) => None,
-                },
-            })
+            let repository = Repository::locate(&entry.location, &surroundings, keys.of(entry)?)?;
+            let official = match &entry.location {
+                RepositoryLocation::BelowRelease(name) | RepositoryLocation::BelowMirror { name, .. } => {
+                    repository.branch().map(|branch| (branch, name.as_str().to_owned()))
+                }
+                RepositoryLocation::Url(_) | RepositoryLocation::Directory(_) => None,
+            };
+            Ok(NamedRepository { repository, tag: entry.tag.clone(), official })
         })
         .collect()
 }
@@ -128,7 +125,7 @@ pub fn base(
         Base::Minirootfs => {
             let wanted = fetch::Minirootfs {
                 mirrors: &mirrors(alpine)?,
-                release: &alpine.release,
+                release: &alpine.release.value,
                 arch,
                 sha256: alpine.base_sha256,
             };

@@ -20,7 +20,7 @@ const INDEX: &str = "APKINDEX.tar.gz";
 const INDEX_TEXT: &str = "APKINDEX";
 
 /// A repository of one architecture.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
     name: String,
     arch: Arch,
@@ -88,6 +88,11 @@ impl Repository {
     /// What messages call it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The branch of Alpine's that it is of, if it is one of Alpine's own; never `latest-stable`.
+    pub fn branch(&self) -> Option<Branch> {
+        self.branch
     }
 
     /// The architecture.

@@ -74,6 +74,7 @@ impl Sound {
             epoch: None,
             context: None,
             jobs: NonZeroUsize::MIN,
+            today: None,
         };
         let store = Store::open(&self.store()).unwrap();
         let built = match compose::build(&store, &self.draft, &options, &Silent) {
