@@ -17,6 +17,8 @@ mod archive;
 mod attacks;
 /// A base that is believed for the signed packages it was made of.
 mod base_proof;
+/// The built-in profiles against real indexes, and built where their packages are here.
+mod built_in_profiles;
 /// The command line as its users meet it.
 mod command_line;
 // The example that builds the repository uses another part of it.
