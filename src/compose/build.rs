@@ -1,10 +1,9 @@
 //! Building: the whole way from a profile to written images, step after step.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::contents;
+use super::contents::{self, ContentsError};
 use super::emit::{self, Emitted};
 use super::error::Error;
 use super::image_config::{image_config, image_user};
@@ -15,13 +14,14 @@ use super::squash;
 use super::stage::{self, Additions, RootPassword, ScriptPolicy, Staged};
 use super::starts::prove_starts;
 use crate::arch::Arch;
-use crate::fetch;
+use crate::fetch::{self, Fetcher};
 use crate::image::{Epoch, Image, ImageReference, Layer, MediaTypes};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 use crate::profile::{Draft, Profile, RootAccount};
 use crate::report::Reporter;
 use crate::store::{Expanded, Store, StoredPackage};
+use crate::tree::overlay::Overlaid;
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;
@@ -39,26 +39,26 @@ pub struct BuildOptions {
     pub epoch: Option<Epoch>,
     /// A directory that sources of the profile may lie in beside the profile's own.
     pub context: Option<PathBuf>,
-    /// How many threads to use.
-    pub jobs: NonZeroUsize,
 }
 
 /// Builds what `draft` asks for.
 ///
-/// An inflated copy in the store that has changed is found when it is copied; then everything is inflated
-/// again, and the build is done once more.
-pub fn build(
-    store: &Store,
-    draft: &Draft,
-    options: &BuildOptions,
-    reporter: &dyn Reporter,
-) -> Result<Report, Error> {
+/// It is done once more where that may help: an inflated copy in the store that has changed is found when it is
+/// copied, and is inflated again; a mirror that moved on since its index was read shows itself when a package
+/// is not there any more, and its index is read again.
+pub fn build(fetcher: &Fetcher<'_>, draft: &Draft, options: &BuildOptions) -> Result<Report, Error> {
     output::check(&options.outputs)?;
     let begun = Instant::now();
     let mut used = Vec::new();
-    let built = match (Build { store, draft, options, reporter, used: &mut used }).run() {
-        Err(error) if may_be_damage(&error) && drop_changed(store, &used)? => {
-            Build { store, draft, options, reporter, used: &mut Vec::new() }.run()
+    let once = |used: &mut _| Build { fetcher, draft, options, used }.run();
+    let built = match once(&mut used) {
+        Err(error) if may_be_damage(&error) && drop_changed(fetcher.store, &used)? => once(&mut Vec::new()),
+        Err(error) if may_have_moved_on(&error, fetcher) => {
+            fetcher
+                .reporter
+                .note(&format!("{error}\nthe mirror may have moved on: its indexes are read again"));
+            fetcher.network.forget_documents();
+            once(&mut Vec::new())
         }
         other => other,
     };
@@ -71,6 +71,11 @@ pub fn build(
 /// its end, so that nothing tells a damaged one from one of another kind.
 fn may_be_damage(error: &Error) -> bool {
     error.kind() == Kind::Integrity || matches!(error, Error::Proof(_))
+}
+
+/// Whether a mirror on the network may have changed between its index and its packages.
+fn may_have_moved_on(error: &Error, fetcher: &Fetcher<'_>) -> bool {
+    fetcher.network.was_used() && matches!(error, Error::Fetch(error) if error.may_be_outdated_index())
 }
 
 /// Drops those inflated copies that have changed; whether there were any.
@@ -88,10 +93,9 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 struct Build<'a> {
-    store: &'a Store,
+    fetcher: &'a Fetcher<'a>,
     draft: &'a Draft,
     options: &'a BuildOptions,
-    reporter: &'a dyn Reporter,
     /// The inflated copies that are being read.
     used: &'a mut Vec<Expanded>,
 }
@@ -99,21 +103,28 @@ struct Build<'a> {
 impl Build<'_> {
     fn run(&mut self) -> Result<Report, Error> {
         let arch = self.arch()?;
-        let base = plan::fetch_base(self.store, self.draft, arch, self.reporter)?;
-        self.used.extend(base.iter().map(|base| base.rootfs.expanded().clone()));
-        let prepared = plan::prepare(self.store, self.draft, base, arch, self.options.jobs, self.reporter)?;
+        let sources = plan::fetch_sources(self.fetcher, self.draft, arch)?;
+        self.used.extend(sources.base.iter().map(|base| base.rootfs.expanded().clone()));
+        let prepared = plan::prepare(self.fetcher, self.draft, sources, arch)?;
         for lint in prepared.profile.lints() {
-            self.reporter.warn(&lint.to_string());
+            self.fetcher.reporter.warn(&lint.to_string());
         }
         if self.options.outputs.is_empty() {
             return Ok(report(&prepared, Notes::default(), None));
         }
-        let packages = fetch::packages(self.store, &prepared.requests()?, self.options.jobs, self.reporter)?;
+        let packages = fetch::packages(self.fetcher, &prepared.requests()?);
+        let files = contents::read(self.fetcher, &prepared.profile, self.options.context.as_deref());
+        let (packages, files) = match (packages, files) {
+            (Ok(packages), Ok(files)) => (packages, files),
+            (Err(one), Err(ContentsError::Offline(other))) => return Err(one.and(other).into()),
+            (Err(error), _) => return Err(error.into()),
+            (_, Err(error)) => return Err(error.into()),
+        };
         self.used.extend(packages.iter().map(|package| package.expanded().clone()));
 
         let epoch = self.epoch(&prepared);
-        let staged = self.stage(&prepared, &packages, epoch)?;
-        warn_of_devices(&staged.devices, self.reporter);
+        let staged = self.stage(&prepared, &packages, files, epoch)?;
+        warn_of_devices(&staged.devices, self.fetcher.reporter);
         let notes = Notes::of(&staged);
         let user = image_user(&prepared.profile, &staged.installation.tree)?;
         let proven = prove_starts(&prepared, staged.installation)?;
@@ -135,7 +146,8 @@ impl Build<'_> {
         let ours = Arch::of_this_machine().filter(|arch| listed.contains(arch));
         let arch = ours.or_else(|| listed.first().copied()).unwrap_or(Arch::X86_64);
         if listed.len() > 1 {
-            self.reporter
+            self.fetcher
+                .reporter
                 .note(&format!("building for {arch}; --arch chooses another of the profile's architectures"));
         }
         Ok(arch)
@@ -146,14 +158,20 @@ impl Build<'_> {
         self.options.epoch.or(newest).unwrap_or_default()
     }
 
-    fn stage(&self, prepared: &Prepared, packages: &[StoredPackage], epoch: Epoch) -> Result<Staged, Error> {
+    fn stage(
+        &self,
+        prepared: &Prepared,
+        packages: &[StoredPackage],
+        files: Vec<Overlaid>,
+        epoch: Epoch,
+    ) -> Result<Staged, Error> {
         let profile = &prepared.profile;
         let (groups, users) = contents::accounts(profile);
         let additions = Additions {
             groups,
             users,
             day: epoch.seconds().div_euclid(DAY),
-            overlaid: contents::read(profile, self.options.context.as_deref())?,
+            overlaid: files,
             root: match profile.image.root_account {
                 RootAccount::Locked => RootPassword::Locked,
                 RootAccount::AsInBase => RootPassword::AsItIs,
@@ -164,7 +182,14 @@ impl Build<'_> {
             records: prepared.records.clone(),
         };
         let base = prepared.base.clone();
-        Ok(stage::stage(&prepared.plan, base, packages, &additions, self.options.scripts, self.reporter)?)
+        Ok(stage::stage(
+            &prepared.plan,
+            base,
+            packages,
+            &additions,
+            self.options.scripts,
+            self.fetcher.reporter,
+        )?)
     }
 
     fn emit(
@@ -181,7 +206,7 @@ impl Build<'_> {
         let outputs = &self.options.outputs;
         let image = if outputs.iter().any(|output| output.kind.is_compressed()) {
             let packed =
-                squash::compress(layer, &spool_directory(outputs), self.options.jobs, self.reporter)?;
+                squash::compress(layer, &spool_directory(outputs), self.fetcher.jobs, self.fetcher.reporter)?;
             let config = image_config(prepared, user, epoch, notes);
             let annotations = config.labels.clone();
             let image = Image::new(&config, vec![packed], &annotations, MediaTypes::Oci);
@@ -192,7 +217,7 @@ impl Build<'_> {
         emit::emit(
             &Emitted { layer, image: image.as_ref(), references: &references },
             outputs,
-            self.reporter,
+            self.fetcher.reporter,
         )?;
         let descriptor =
             image.as_ref().and_then(|image| image.layers().first()).map(|layer| layer.descriptor().clone());
