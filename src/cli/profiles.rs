@@ -14,6 +14,7 @@ use super::render::{self, Failure, bytes, counted, indented};
 use crate::arch::Arch;
 use crate::compose::ground::Ground;
 use crate::compose::plan;
+use crate::fetch::{Fetcher, Network};
 use crate::kind::{Explain, Kind};
 use crate::profile::{BUILT_INS, Draft, Overrides, ProfileError, Setting};
 use crate::report::{Reporter, Silent, Step};
@@ -102,10 +103,13 @@ fn check(names: &[String], text_only: bool, format: Format, shared: &ProfileArgs
         drafts.map(|(checked, draft)| checked.with(draft.map(drop))).collect()
     } else {
         let store = store(shared)?;
-        let mut ground = Ground::new(&store, jobs(shared), today());
+        let network = Network::new(shared.network.options());
+        let reporter = reporter.as_ref();
+        let fetcher = Fetcher { store: &store, network: &network, jobs: jobs(shared), reporter };
+        let mut ground = Ground::new(today());
         drafts
             .map(|(checked, draft)| match draft {
-                Ok(draft) => checked.with_images(&draft, &mut ground, reporter.as_ref()),
+                Ok(draft) => checked.with_images(&draft, &mut ground, &fetcher),
                 Err(error) => checked.with(Err(error)),
             })
             .collect()
@@ -178,11 +182,12 @@ impl Checked {
     }
 
     /// Plans for every architecture of the profile, as far as there is a plan.
-    fn with_images(mut self, draft: &Draft, ground: &mut Ground<'_>, reporter: &dyn Reporter) -> Self {
-        let listener = Listener { reporter, heard: Mutex::default() };
+    fn with_images(mut self, draft: &Draft, ground: &mut Ground, fetcher: &Fetcher<'_>) -> Self {
+        let listener = Listener { reporter: fetcher.reporter, heard: Mutex::default() };
+        let fetcher = Fetcher { reporter: &listener, ..*fetcher };
         let mut plan = |arch: Arch| {
-            let base = ground.base(draft.alpine(), arch, &listener)?;
-            plan::prepare(ground, draft, base, arch, &listener)
+            let sources = ground.sources(&fetcher, draft, arch)?;
+            plan::prepare(&fetcher, ground, draft, sources, arch)
         };
         let mut result = Ok(());
         for &arch in &draft.alpine().architectures {

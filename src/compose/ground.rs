@@ -1,31 +1,28 @@
 //! What planning stands on: indexes, verified, and bases, each obtained once however many profiles are planned.
 //!
-//! An index of Alpine's has 23,000 packages, and every profile asks for the same few: what was read for one is
-//! read for all. Two profiles share an index only if it lies in the same places and must be signed by the same
+//! An index of Alpine's has thousands of packages, and every profile asks for the same few: what was read for one
+//! is read for all. Two profiles share an index only if it lies in the same places and must be signed by the same
 //! keys, a base only if the same is asked of it.
 
-use std::num::NonZeroUsize;
+use std::panic;
 use std::sync::Arc;
+use std::thread;
 
 use super::base_proof;
 use super::plan::PlanError;
-use super::sources::{self, NamedRepository};
+use super::sources::{self, NamedRepository, SourcesError};
 use crate::apk::index_file::VerifiedIndex;
 use crate::arch::Arch;
 use crate::digest::Sha256;
-use crate::fetch::{self, Repository, TrustRung};
-use crate::profile::Alpine;
+use crate::fetch::{self, Fetcher, Repository, TrustRung};
 use crate::profile::repository::Mirror;
 use crate::profile::support::Day;
-use crate::report::Reporter;
-use crate::store::Store;
+use crate::profile::{Alpine, Draft};
 use crate::tree::place::Installation;
 
 /// What planning stands on.
-#[derive(Debug)]
-pub struct Ground<'a> {
-    store: &'a Store,
-    jobs: NonZeroUsize,
+#[derive(Debug, Default)]
+pub struct Ground {
     today: Option<Day>,
     indexes: Vec<(Repository, Arc<VerifiedIndex>)>,
     bases: Vec<(Alpine, Arch, fetch::Base)>,
@@ -33,11 +30,20 @@ pub struct Ground<'a> {
     proofs: Vec<(Sha256, Vec<Repository>, bool)>,
 }
 
-impl<'a> Ground<'a> {
+/// What a profile is planned with: its indexes, and its base if it has one.
+#[derive(Debug)]
+pub struct Sources {
+    /// The base.
+    pub base: Option<fetch::Base>,
+    pub(super) repositories: Vec<NamedRepository>,
+    pub(super) indexes: Vec<Arc<VerifiedIndex>>,
+}
+
+impl Ground {
     /// Nothing obtained yet. `today` decides which branches are past their support; nothing says so without it.
     #[must_use]
-    pub fn new(store: &'a Store, jobs: NonZeroUsize, today: Option<Day>) -> Self {
-        Self { store, jobs, today, indexes: Vec::new(), bases: Vec::new(), proofs: Vec::new() }
+    pub fn new(today: Option<Day>) -> Self {
+        Self { today, ..Self::default() }
     }
 
     /// The day it is.
@@ -45,49 +51,90 @@ impl<'a> Ground<'a> {
         self.today.as_ref()
     }
 
-    /// The base that `alpine` asks for; nothing if it asks for none.
-    pub fn base(
+    /// What `draft` is planned with for `arch`: fetched, the base beside the indexes, as far as it is not here.
+    pub fn sources(
         &mut self,
-        alpine: &Alpine,
+        fetcher: &Fetcher<'_>,
+        draft: &Draft,
         arch: Arch,
-        reporter: &dyn Reporter,
-    ) -> Result<Option<fetch::Base>, PlanError> {
-        let known = self.bases.iter().find(|(asked, of, _)| *of == arch && asks_for_same_base(asked, alpine));
-        if let Some((_, _, base)) = known {
-            return Ok(Some(base.clone()));
+    ) -> Result<Sources, PlanError> {
+        let alpine = draft.alpine();
+        let (base, indexes) = thread::scope(|scope| {
+            let base = scope.spawn(|| self.base(fetcher, alpine, arch));
+            let indexes = self.indexes(fetcher, alpine, arch);
+            (base.join().unwrap_or_else(|panic| panic::resume_unwind(panic)), indexes)
+        });
+        let (base, (repositories, indexes)) = match (base, indexes) {
+            (Ok(base), Ok(indexes)) => (base, indexes),
+            // What is missing offline is named for both at once.
+            (Err(SourcesError::Fetch(one)), Err(SourcesError::Fetch(other))) => {
+                return Err(one.and(other).into());
+            }
+            (Err(error), _) | (_, Err(error)) => return Err(error.into()),
+        };
+        if let Some(base) = &base
+            && self.known_base(alpine, arch).is_none()
+        {
+            self.bases.push((alpine.clone(), arch, base.clone()));
         }
-        let base = sources::base(self.store, alpine, arch, reporter)?;
-        self.bases.extend(base.clone().map(|base| (alpine.clone(), arch, base)));
-        Ok(base)
-    }
-
-    /// The indexes of `repositories`, in their order.
-    pub(super) fn indexes(
-        &mut self,
-        repositories: &[NamedRepository],
-        reporter: &dyn Reporter,
-    ) -> Result<Vec<Arc<VerifiedIndex>>, PlanError> {
-        let mut missing: Vec<Repository> = Vec::new();
-        for NamedRepository { repository, .. } in repositories {
-            if self.index(repository).is_none() && !missing.contains(repository) {
-                missing.push(repository.clone());
+        for (named, index) in repositories.iter().zip(&indexes) {
+            if self.known_index(&named.repository).is_none() {
+                self.indexes.push((named.repository.clone(), Arc::clone(index)));
             }
         }
-        if !missing.is_empty() {
-            let read = fetch::indexes(&missing, self.jobs, reporter)?;
-            self.indexes.extend(missing.into_iter().zip(read.into_iter().map(Arc::new)));
-        }
-        repositories.iter().map(|named| self.index(&named.repository).ok_or(PlanError::Lost)).collect()
+        Ok(Sources { base, repositories, indexes })
     }
 
-    fn index(&self, repository: &Repository) -> Option<Arc<VerifiedIndex>> {
-        self.indexes.iter().find(|(known, _)| known == repository).map(|(_, index)| Arc::clone(index))
+    fn base(
+        &self,
+        fetcher: &Fetcher<'_>,
+        alpine: &Alpine,
+        arch: Arch,
+    ) -> Result<Option<fetch::Base>, SourcesError> {
+        match self.known_base(alpine, arch) {
+            Some(base) => Ok(Some(base.clone())),
+            None => sources::base(fetcher, alpine, arch),
+        }
+    }
+
+    fn known_base(&self, alpine: &Alpine, arch: Arch) -> Option<&fetch::Base> {
+        let mut known = self.bases.iter();
+        known.find(|(asked, of, _)| *of == arch && asks_for_same_base(asked, alpine)).map(|(_, _, base)| base)
+    }
+
+    /// The repositories of a profile, and their indexes in the same order.
+    fn indexes(
+        &self,
+        fetcher: &Fetcher<'_>,
+        alpine: &Alpine,
+        arch: Arch,
+    ) -> Result<(Vec<NamedRepository>, Vec<Arc<VerifiedIndex>>), SourcesError> {
+        let repositories = sources::repositories(fetcher, alpine, arch)?;
+        let is_missing = |named: &&NamedRepository| self.known_index(&named.repository).is_none();
+        let missing: Vec<Repository> =
+            repositories.iter().filter(is_missing).map(|named| named.repository.clone()).collect();
+        let mut read = match missing.as_slice() {
+            [] => Vec::new(),
+            missing => fetch::indexes(fetcher, missing)?,
+        }
+        .into_iter()
+        .map(Arc::new);
+        let indexes = repositories
+            .iter()
+            .filter_map(|named| self.known_index(&named.repository).map(Arc::clone).or_else(|| read.next()));
+        let indexes = indexes.collect();
+        Ok((repositories, indexes))
+    }
+
+    fn known_index(&self, repository: &Repository) -> Option<&Arc<VerifiedIndex>> {
+        self.indexes.iter().find(|(known, _)| known == repository).map(|(_, index)| index)
     }
 
     /// `base` with the rung on which it is believed once the packages of `repositories`, whose `indexes` these
     /// are, are known. `installation` is what is in it.
     pub(super) fn believed(
         &mut self,
+        fetcher: &Fetcher<'_>,
         base: fetch::Base,
         installation: &Installation,
         repositories: &[NamedRepository],
@@ -103,8 +150,7 @@ impl<'a> Ground<'a> {
         let is_proved = match known {
             Some((_, _, is_proved)) => *is_proved,
             None => {
-                let is_proved =
-                    base_proof::is_proved(self.store, installation, repositories, indexes, self.jobs);
+                let is_proved = base_proof::is_proved(fetcher, installation, repositories, indexes);
                 self.proofs.push((digest, of, is_proved));
                 is_proved
             }

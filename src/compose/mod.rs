@@ -15,13 +15,17 @@ pub mod contents;
 pub mod emit;
 mod error;
 pub mod ground;
+mod image_config;
 mod lint;
 pub mod output;
 pub mod plan;
 pub mod prove;
+mod report;
 pub mod sources;
 pub mod squash;
 pub mod stage;
+mod starts;
 
-pub use build::{BuildOptions, Report, ReportedBase, ReportedImage, ReportedStep, build};
+pub use build::{BuildOptions, build};
 pub use error::Error;
+pub use report::{Report, ReportedBase, ReportedImage, ReportedStep};

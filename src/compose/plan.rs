@@ -10,9 +10,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::apk_records::ApkRecords;
-use super::ground::Ground;
+use super::ground::{Ground, Sources};
 use super::lint::{self, Answer};
-use super::sources::{self, NamedRepository, SourcesError};
+use super::sources::{NamedRepository, SourcesError};
 use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Package;
 use crate::apk::index_file::VerifiedIndex;
@@ -20,11 +20,11 @@ use crate::apk::installed::{InstalledPackage, InstalledText};
 use crate::apk::package::Expected;
 use crate::apk::version::Version;
 use crate::arch::Arch;
-use crate::fetch::{self, FetchError, PackageRequest};
+use crate::fetch::{self, FetchError, Fetcher, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 use crate::profile::release::Branch;
-use crate::profile::{Draft, Lint, Profile, ProfileError, Upgrade, Values};
+use crate::profile::{BaseTrust, Draft, Lint, Profile, ProfileError, Upgrade, Values};
 use crate::report::Reporter;
 use crate::solve::{self, Action, Refusal, Solution, Source};
 use crate::tree::Tree;
@@ -243,26 +243,30 @@ impl Explain for PlanError {
     }
 }
 
-/// Reads the indexes, settles the profile for `arch`, and plans over `base`, that of [`Ground::base`].
+/// Settles the profile for `arch`, and plans with `sources`, those that `ground` has for it.
 pub fn prepare(
-    ground: &mut Ground<'_>,
+    fetcher: &Fetcher<'_>,
+    ground: &mut Ground,
     draft: &Draft,
-    base: Option<fetch::Base>,
+    sources: Sources,
     arch: Arch,
-    reporter: &dyn Reporter,
 ) -> Result<Prepared, PlanError> {
-    let repositories = sources::repositories(draft.alpine(), arch)?;
-    let indexes = ground.indexes(&repositories, reporter)?;
+    let Sources { base, repositories, indexes } = sources;
     let Base { installation, installed } = match &base {
         Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())
             .map_err(|error| PlanError::Base { file: base.file.clone(), error })?,
         None => Base { installation: Installation::default(), installed: None },
     };
-    let provenance = base.map(|base| ground.believed(base, &installation, &repositories, &indexes));
+    let provenance = base.map(|base| ground.believed(fetcher, base, &installation, &repositories, &indexes));
+    if let Some(fetch::Base { trust: TrustRung::SidecarInTheClear, file, .. }) = &provenance
+        && draft.alpine().base_trust == BaseTrust::Proven
+    {
+        return Err(FetchError::BaseInTheClear { file: file.clone() }.into());
+    }
     let solver =
         Solver { repositories: &repositories, indexes: &indexes, installed: installed.as_ref(), arch };
-    let profile = draft.resolve(arch, &solver.variables(draft, reporter)?)?;
-    let (plan, of_answer) = solver.plan(&profile, &installation.database, reporter)?;
+    let profile = draft.resolve(arch, &solver.variables(draft, fetcher.reporter)?)?;
+    let (plan, of_answer) = solver.plan(&profile, &installation.database, fetcher.reporter)?;
     let mut lints = profile.lints();
     if let Some(today) = ground.today() {
         lints.extend(lint::of_branches(&profile, &repositories, provenance.as_ref(), today));

@@ -470,7 +470,7 @@ fn an_unknown_profile_is_told_what_there_is() {
     there is no profile `bsae`
     did you mean `base`?
     looked for /nowhere/bsae.toml and /nowhere/profiles/bsae.toml
-    the built-in profiles are `base` and `demo`
+    the built-in profiles are `base`, `demo`, `node`, `php-cli`, `php-swoole`, `python`, `static` and `valkey`
     ");
 }
 

@@ -1,0 +1,156 @@
+//! What a build tells whoever asked for it: the image, the steps, the base, what was left undone.
+//!
+//! Plain values, serialised as `--format json` prints them. Nothing is decided here.
+
+use std::cmp::Ordering;
+
+use serde::Serialize;
+
+use super::plan::{PlannedPackage, Prepared, Step};
+use super::stage::Staged;
+use crate::apk::version;
+use crate::digest::Sha256;
+use crate::tree::place::Installation;
+
+/// What a build, or a plan, has come to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The profile's name.
+    pub profile: String,
+    /// The architecture, in apk's name.
+    pub arch: String,
+    /// The branches of Alpine that its packages are from, as they are called: `v3.19`, never `latest-stable`.
+    pub branches: Vec<String>,
+    /// How many packages the image has.
+    pub packages: usize,
+    /// The sum of the lengths, in bytes, of the packages to be placed: what is fetched into an empty store.
+    pub download: u64,
+    /// What was done with packages, in order.
+    pub steps: Vec<ReportedStep>,
+    /// The base, if there is one.
+    pub base: Option<ReportedBase>,
+    /// The image; nothing if it was only planned.
+    pub image: Option<ReportedImage>,
+    /// Package scripts that were not run, as `package-version.kind`.
+    pub scripts_not_run: Vec<String>,
+    /// Changed files that stayed in place of a package's.
+    pub kept: Vec<String>,
+    /// Dependencies that pruning left unsatisfied, as `package needs dependency`.
+    pub unsatisfied: Vec<String>,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+}
+
+/// A step, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReportedStep {
+    /// `install`, `upgrade`, `downgrade`, `replace`, `repin` or `purge`.
+    pub action: &'static str,
+    /// The package's name.
+    pub name: String,
+    /// Its version, where there is one to tell.
+    pub version: Option<String>,
+    /// The version that the base has of it, if it has one.
+    pub installed: Option<String>,
+}
+
+/// The base, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReportedBase {
+    /// The archive's file name.
+    pub file: String,
+    /// Its SHA-256.
+    pub sha256: Sha256,
+    /// Why it was believed.
+    pub trust: String,
+}
+
+/// The image, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReportedImage {
+    /// The digest of the configuration, which docker calls the image's ID.
+    pub id: Option<Sha256>,
+    /// The digest of the manifest, by which registries know it.
+    pub manifest: Option<Sha256>,
+    /// The length of the compressed layer, in bytes, if it was compressed.
+    pub compressed: Option<u64>,
+    /// The length of the layer's tar, in bytes.
+    pub tar: u64,
+    /// The sum of the lengths of its files, in bytes: the size that docker shows.
+    pub size: u64,
+    /// How many files, directories and links it has.
+    pub entries: usize,
+    /// Its names.
+    pub tags: Vec<String>,
+    /// What it starts: its entrypoint and command.
+    pub command: Vec<String>,
+    /// Its platform as engines name it: `linux/amd64`.
+    pub platform: String,
+    /// Where it was written.
+    pub outputs: Vec<String>,
+    /// The time that stands for "now" in it.
+    pub created: String,
+}
+
+/// What staging has to tell.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) scripts_not_run: Vec<String>,
+    pub(super) kept: Vec<String>,
+    pub(super) unsatisfied: Vec<String>,
+}
+
+impl Notes {
+    pub(super) fn of(staged: &Staged) -> Self {
+        Self {
+            scripts_not_run: staged.scripts_not_run.clone(),
+            kept: staged.kept.iter().map(ToString::to_string).collect(),
+            unsatisfied: staged
+                .unsatisfied
+                .iter()
+                .map(|unsatisfied| format!("{} needs {}", unsatisfied.package, unsatisfied.dependency))
+                .collect(),
+        }
+    }
+}
+
+/// The report of a plan, or of what came of it.
+pub(super) fn report(prepared: &Prepared, notes: Notes, image: Option<ReportedImage>) -> Report {
+    Report {
+        profile: prepared.profile.name.clone(),
+        arch: prepared.plan.arch.to_string(),
+        branches: prepared.branches().iter().map(ToString::to_string).collect(),
+        packages: prepared.plan.package_count,
+        download: prepared.plan.download(),
+        steps: prepared.plan.steps.iter().map(|step| reported_step(step, &prepared.base)).collect(),
+        base: prepared.provenance.as_ref().map(|base| ReportedBase {
+            file: base.file.clone(),
+            sha256: base.rootfs.blob(),
+            trust: base.trust.to_string(),
+        }),
+        image,
+        scripts_not_run: notes.scripts_not_run,
+        kept: notes.kept,
+        unsatisfied: notes.unsatisfied,
+        milliseconds: 0,
+    }
+}
+
+fn reported_step(step: &Step, base: &Installation) -> ReportedStep {
+    let installed = base.database.package(step.name()).map(|package| package.version().to_owned());
+    let (action, version) = match step {
+        Step::Place(PlannedPackage { entry, .. }) | Step::Record(entry) => {
+            let order = installed.as_deref().map(|installed| version::compare(entry.version(), installed));
+            let action = match order {
+                None => "install",
+                Some(Ordering::Greater) => "upgrade",
+                Some(Ordering::Less) => "downgrade",
+                Some(Ordering::Equal) => "replace",
+            };
+            (action, Some(entry.version().to_owned()))
+        }
+        Step::Repin { .. } => ("repin", None),
+        Step::Purge { .. } => ("purge", None),
+    };
+    ReportedStep { action, name: step.name().to_owned(), version, installed }
+}
