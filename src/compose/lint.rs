@@ -135,15 +135,15 @@ impl<'a> Answer<'a> {
             return None;
         }
         // Somebody asked without a version: that is the line to look at.
-        let asked = |(chosen, package): &(&Chosen, Package<'a>)| match &chosen.reason {
-            Reason::World(dependency) => {
-                Some((*dependency.name != *package.name(), self.origin(dependency)?))
-            }
+        let asked = |(chosen, package): &(&'a Chosen, Package<'a>)| match &chosen.reason {
+            Reason::World(dependency) => Some((dependency, package.name(), self.origin(dependency)?)),
             Reason::Package(..) | Reason::With(_) => None,
         };
-        let lines: Vec<(bool, &Origin)> = versions.values().flatten().filter_map(asked).collect();
-        let line = lines.iter().find(|(by_another_name, _)| *by_another_name).or_else(|| lines.first());
-        let origin = line.map(|(_, origin)| (*origin).clone());
+        let lines: Vec<(&Dependency, &str, &Origin)> =
+            versions.values().flatten().filter_map(asked).collect();
+        let unversioned = lines.iter().find(|(dependency, name, _)| *dependency.name != **name);
+        let without_version = unversioned.map(|(dependency, ..)| dependency.to_string());
+        let origin = unversioned.or_else(|| lines.first()).map(|(.., origin)| (*origin).clone());
         let of_version = |(version, mut packages): (&str, Vec<(&Chosen, Package<'a>)>)| {
             packages.sort_by_key(|(chosen, _)| !matches!(chosen.reason, Reason::World(_)));
             let named = packages.iter().take(MAX_NAMED);
@@ -154,7 +154,7 @@ impl<'a> Answer<'a> {
             }
         };
         let versions = versions.into_iter().map(of_version).collect();
-        Some(Lint { origin, finding: Finding::SeveralPhps(versions) })
+        Some(Lint { origin, finding: Finding::SeveralPhps { versions, without_version } })
     }
 
     fn how_it_came(&self, chosen: &Chosen, package: Package<'_>) -> String {

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::model::{HealthTest, Profile};
 use super::origin::{Origin, Stated};
-use super::release::Series;
+use super::release::{Branch, Series};
 use super::repository::RepositoryLine;
 use super::support::Day;
 
@@ -49,7 +49,12 @@ pub enum Finding {
         since: Option<Day>,
     },
     /// Extensions of several versions of PHP, none of which loads another's.
-    SeveralPhps(Vec<PhpPackages>),
+    SeveralPhps {
+        /// The packages, by version.
+        versions: Vec<PhpPackages>,
+        /// What was asked for without a version, if it is that which brought another one in.
+        without_version: Option<String>,
+    },
     /// What is asked for is met by a package that has nothing in it.
     NothingInIt {
         /// What is asked for.
@@ -122,7 +127,9 @@ impl fmt::Display for Finding {
                 }
                 f.write_str(": nobody mends its packages any more; take a newer `release`")
             }
-            Self::SeveralPhps(versions) => several_phps(f, versions),
+            Self::SeveralPhps { versions, without_version } => {
+                several_phps(f, versions, without_version.as_deref())
+            }
             Self::NothingInIt { wanted, package, meant } => {
                 write!(f, "`{wanted}` is met by {package}, which is empty, and nothing comes with it")?;
                 match meant.as_slice() {
@@ -139,7 +146,11 @@ impl fmt::Display for Finding {
     }
 }
 
-fn several_phps(f: &mut fmt::Formatter<'_>, versions: &[PhpPackages]) -> fmt::Result {
+fn several_phps(
+    f: &mut fmt::Formatter<'_>,
+    versions: &[PhpPackages],
+    without_version: Option<&str>,
+) -> fmt::Result {
     let names: Vec<String> = versions.iter().map(|php| format!("php{}", php.version)).collect();
     write!(f, "the packages of {} in one image do not work with each other", names.join(" and "))?;
     for PhpPackages { packages, more, .. } in versions {
@@ -150,8 +161,10 @@ fn several_phps(f: &mut fmt::Formatter<'_>, versions: &[PhpPackages]) -> fmt::Re
             write!(f, "\n  and {more} more")?;
         }
     }
-    let name = names.last().map_or("php", String::as_str);
-    write!(f, "\n  name every package with its version: {name}-ctype, not php-ctype")
+    match without_version {
+        Some(name) => write!(f, "\n  ask for what you mean with its version, not for `{name}`"),
+        None => f.write_str("\n  ask for the packages of one version"),
+    }
 }
 
 impl Profile {
@@ -195,11 +208,12 @@ fn repository_lints(lines: &[Stated<RepositoryLine>]) -> Vec<Lint> {
     lines.iter().filter_map(lint).collect()
 }
 
-/// Whether the line has the form of Alpine's own: `.../alpine/BRANCH/REPOSITORY`.
+/// Whether the line has the form of Alpine's own, `https://HOST/alpine/BRANCH/REPOSITORY`. Scanners take what stands
+/// second below the host for the branch, so that `https://nginx.org/packages/alpine/v3.22/main` has it not.
 fn is_alpine(line: &RepositoryLine) -> bool {
-    let mut parts = line.location.trim_end_matches('/').rsplit('/');
-    let (name, branch, alpine) = (parts.next(), parts.next(), parts.next());
-    matches!(name, Some("main" | "community" | "testing"))
-        && branch.is_some_and(|branch| branch.parse::<super::release::Branch>().is_ok())
-        && alpine == Some("alpine")
+    let below_host = line.location.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    let Some((_, path)) = below_host else { return false };
+    let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let ["alpine", branch, "main" | "community" | "testing"] = *parts else { return false };
+    branch.parse::<Branch>().is_ok()
 }

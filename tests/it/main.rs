@@ -51,6 +51,8 @@ mod oracles;
 mod refusals;
 /// The same bytes whatever the surroundings.
 mod reproducible;
+/// What is warned of once a profile is answered, and what scanners are told by an image.
+mod scanners;
 /// The solver's case files.
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.
