@@ -135,15 +135,14 @@ impl<'a> Answer<'a> {
             return None;
         }
         // Somebody asked without a version: that is the line to look at.
-        let asked = |(chosen, package): &(&'a Chosen, Package<'a>)| match &chosen.reason {
-            Reason::World(dependency) => Some((dependency, package.name(), self.origin(dependency)?)),
+        let asked = |(chosen, _): &(&'a Chosen, Package<'a>)| match &chosen.reason {
+            Reason::World(dependency) => Some((dependency, self.origin(dependency)?)),
             Reason::Package(..) | Reason::With(_) => None,
         };
-        let lines: Vec<(&Dependency, &str, &Origin)> =
-            versions.values().flatten().filter_map(asked).collect();
-        let unversioned = lines.iter().find(|(dependency, name, _)| *dependency.name != **name);
-        let without_version = unversioned.map(|(dependency, ..)| dependency.to_string());
-        let origin = unversioned.or_else(|| lines.first()).map(|(.., origin)| (*origin).clone());
+        let lines: Vec<(&Dependency, &Origin)> = versions.values().flatten().filter_map(asked).collect();
+        let unversioned = lines.iter().find(|(dependency, _)| php_version(&dependency.name).is_none());
+        let without_version = unversioned.map(|(dependency, _)| dependency.to_string());
+        let origin = unversioned.or_else(|| lines.first()).map(|(_, origin)| (*origin).clone());
         let of_version = |(version, mut packages): (&str, Vec<(&Chosen, Package<'a>)>)| {
             packages.sort_by_key(|(chosen, _)| !matches!(chosen.reason, Reason::World(_)));
             let named = packages.iter().take(MAX_NAMED);

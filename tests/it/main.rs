@@ -49,6 +49,8 @@ mod oracle;
 mod oracles;
 /// Every bad input, end to end: its exit code, its message, and that nothing is left behind.
 mod refusals;
+/// Which release a word of the profile comes to, the same everywhere.
+mod releases;
 /// The same bytes whatever the surroundings.
 mod reproducible;
 /// What is warned of once a profile is answered, and what scanners are told by an image.
