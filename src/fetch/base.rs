@@ -106,8 +106,7 @@ pub fn minirootfs(fetcher: &Fetcher<'_>, wanted: &Minirootfs<'_>) -> Result<Base
         match found.and_then(|found| found.map(|found| found.fetch(fetcher)).transpose()) {
             Ok(Some(base)) => {
                 if let Some(refused) = refused {
-                    let location = mirror.locate(&directory);
-                    fetcher.reporter.warn(&format!("{refused}\ntaken from {location} instead"));
+                    fetcher.warn_passed_over(&refused, &mirror.locate(&directory));
                 }
                 return Ok(base);
             }
@@ -235,7 +234,7 @@ fn obtain<'a>(
     let name = location.rsplit('/').next().unwrap_or(location);
     let length = opened.length.or(stated.size.as_ref().map(|(_, size)| *size));
     reporter.begin(Step::Fetch, length.unwrap_or_default());
-    let reader = Watched::new(opened.reader, reporter, location, &mut advanced);
+    let reader = Watched::new(opened.reader, length, reporter, name, &mut advanced);
     let limit = Some(length.unwrap_or(MAX_ROOTFS));
     let result = store
         .add_rootfs(name, limit, reader, |sha256, sha512| stated.check(sha256, sha512))

@@ -355,6 +355,14 @@ impl FetchError {
         }
     }
 
+    /// The server that is not there, if that is what went wrong.
+    pub(super) fn unreachable_server(&self) -> Option<&str> {
+        match self {
+            Self::Source(SourceError::Http(error)) => error.unreachable_server(),
+            _ => None,
+        }
+    }
+
     /// Whether a mirror may have moved on since its index was read: what the index lists is not there any
     /// more, or something else is.
     pub fn may_be_outdated_index(&self) -> bool {

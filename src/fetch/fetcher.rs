@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use super::error::FetchError;
 use super::http::Network;
 use crate::report::Reporter;
 use crate::store::Store;
@@ -23,6 +24,17 @@ impl Fetcher<'_> {
     /// How many threads fetch: those that wait for a network cost nothing while they wait.
     pub(super) fn threads(&self, over_network: bool) -> NonZeroUsize {
         if over_network { self.network.options().connections } else { self.jobs }
+    }
+}
+
+impl Fetcher<'_> {
+    /// Warns that `refused` was passed over, as `location` has what was wanted. Of a server that is not there
+    /// that is said once, and not of each of its files.
+    pub(super) fn warn_passed_over(&self, refused: &FetchError, location: &str) {
+        let server = refused.unreachable_server();
+        if server.is_none_or(|server| self.network.is_first_told_of(server)) {
+            self.reporter.warn(&format!("{refused}\ntaken from {location} instead"));
+        }
     }
 }
 

@@ -108,14 +108,14 @@ fn package(fetcher: &Fetcher<'_>, request: &PackageRequest<'_>) -> Result<Stored
         let location = place.location();
         let take = || {
             let Some(opened) = place.open(fetcher)? else { return Ok(None) };
-            let reader = Watched::new(opened.reader, reporter, &name, &mut advanced);
+            let reader = Watched::new(opened.reader, opened.length, reporter, &name, &mut advanced);
             let added = store.add_package(expected, keyring, &name, reader);
             added.map(Some).map_err(|error| refusal(error, &location, reporter))
         };
         match again_if_damaged(place.is_on_network(), take) {
             Ok(Some(package)) => {
                 if let Some(refused) = refused {
-                    reporter.warn(&format!("{refused}\ntaken from {location} instead"));
+                    fetcher.warn_passed_over(&refused, &location);
                 }
                 return Ok(package);
             }
@@ -176,7 +176,7 @@ fn is_the_mirrors_fault(error: &StoreError) -> bool {
     )
 }
 
-/// Tells the reporter what is read, and stops when the user asks to.
+/// Tells the reporter what is read of a file, and stops when the user asks to.
 pub(super) struct Watched<'a, R> {
     reader: R,
     reporter: &'a dyn Reporter,
@@ -187,8 +187,22 @@ pub(super) struct Watched<'a, R> {
 }
 
 impl<'a, R> Watched<'a, R> {
-    pub(super) fn new(reader: R, reporter: &'a dyn Reporter, object: &'a str, advanced: &'a mut u64) -> Self {
+    /// `length` is that of the file, in bytes, if it is known.
+    pub(super) fn new(
+        reader: R,
+        length: Option<u64>,
+        reporter: &'a dyn Reporter,
+        object: &'a str,
+        advanced: &'a mut u64,
+    ) -> Self {
+        reporter.begin_file(Step::Fetch, object, length);
         Self { reader, reporter, object, read: 0, advanced }
+    }
+}
+
+impl<R> Drop for Watched<'_, R> {
+    fn drop(&mut self) {
+        self.reporter.end_file(Step::Fetch, self.object);
     }
 }
 
@@ -203,6 +217,7 @@ impl<R: Read> Read for Watched<'_, R> {
             *self.advanced = self.read;
             self.reporter.advance(Step::Fetch, more, self.object);
         }
+        self.reporter.advance_file(Step::Fetch, count as u64, self.object);
         Ok(count)
     }
 }

@@ -145,7 +145,7 @@ pub fn index(fetcher: &Fetcher<'_>, repository: &Repository) -> Result<VerifiedI
         match place.source.read(fetcher, &place.path, MAX_INDEX_FILE, accept) {
             Ok(Some(index)) => {
                 if let Some(refused) = refused {
-                    fetcher.reporter.warn(&format!("{refused}\ntaken from {location} instead"));
+                    fetcher.warn_passed_over(&refused, &location);
                 }
                 return Ok(index);
             }

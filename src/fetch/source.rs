@@ -18,6 +18,7 @@ use crate::kind::{Explain, Kind};
 use crate::profile::builtin::BuiltIn;
 use crate::profile::repository::{Mirror, Url};
 use crate::profile::{Place, ProfilePath};
+use crate::report::Step;
 use crate::root::{FileError, Root};
 use crate::store::{Document, StoreError};
 
@@ -312,7 +313,12 @@ impl NetworkDocument<'_> {
         accept: impl Fn(&[u8]) -> Result<T, FetchError>,
     ) -> Result<T, FetchError> {
         let Validators { tag, modified } = transfer.validators().clone();
-        let bytes = transfer.read_all(self.limit).map_err(SourceError::from)?;
+        let (name, reporter) = (self.path, self.fetcher.reporter);
+        reporter.begin_file(Step::Indexes, name, transfer.length());
+        let told = |came| reporter.advance_file(Step::Indexes, came, name);
+        let bytes = transfer.read_all(self.limit, told).map_err(SourceError::from);
+        reporter.end_file(Step::Indexes, name);
+        let bytes = bytes?;
         let accepted = accept(&bytes)?;
         let key = self.address.key();
         self.fetcher.network.note(key, Seen::Document(bytes.clone()));

@@ -17,6 +17,16 @@ impl fmt::Display for Shown {
     }
 }
 
+impl Shown {
+    /// The part that names the server.
+    pub(super) fn server(&self) -> &str {
+        let begin = self.0.find("://").map_or(0, |scheme| scheme + 3);
+        let end =
+            self.0.get(begin..).and_then(|rest| rest.find('/')).map_or(self.0.len(), |slash| begin + slash);
+        self.0.get(..end).unwrap_or(&self.0)
+    }
+}
+
 /// A file on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Address {
@@ -119,6 +129,7 @@ mod tests {
         let address = address("https://somebody:p%40ss@x.org/alpine?token=1", "main");
         assert_eq!(address.key(), "https://x.org/alpine/main?token=1");
         assert_eq!(address.shown().to_string(), "https://x.org/alpine/main");
+        assert_eq!(address.shown().server(), "https://x.org");
         let credentials = address.credentials.clone().unwrap();
         assert_eq!((credentials.user.as_str(), credentials.password.as_str()), ("somebody", "p@ss"));
         assert_eq!(credentials.server, Server { host: "x.org".to_owned(), port: 443 });

@@ -162,6 +162,21 @@ impl HttpError {
         }
     }
 
+    /// The server, if that is what is not there.
+    pub(in super::super) fn unreachable_server(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable { url, .. }
+            | Self::Certificate { url, .. }
+            | Self::Stalled { url, .. }
+            | Self::Broken { url, .. }
+                if self.is_of_server() =>
+            {
+                Some(url.server())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it tells that the server itself is not there, and not something of one file.
     pub(super) fn is_of_server(&self) -> bool {
         match self {

@@ -34,7 +34,7 @@ pub(super) use exchange::Wish;
 pub(super) use range::Validators;
 pub(super) use transfer::{Answer, Transfer};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -101,6 +101,8 @@ pub struct Network {
     client: OnceLock<Result<Client, HttpError>>,
     /// Servers that were tried as often as may be, and how that ended. They are not asked again.
     down: Mutex<HashMap<Server, HttpError>>,
+    /// Those of them that the user was told of.
+    told: Mutex<HashSet<String>>,
     /// Documents that were read and accepted since the last [`Network::forget_documents`].
     documents: Mutex<HashMap<String, Seen>>,
     /// Whether copies that others keep on the way may not serve.
@@ -143,6 +145,11 @@ impl Network {
     /// Notes what was found at `key`.
     pub(super) fn note(&self, key: &str, seen: Seen) {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), seen);
+    }
+
+    /// Whether the user was not told of `server` before, and is from now on.
+    pub(super) fn is_first_told_of(&self, server: &str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(server.to_owned())
     }
 
     fn client(&self) -> Result<&Client, HttpError> {

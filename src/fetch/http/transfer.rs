@@ -126,8 +126,8 @@ impl<'a> Transfer<'a> {
         &self.validators
     }
 
-    /// Reads all of it, which may be `limit` bytes.
-    pub(in super::super) fn read_all(mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
+    /// Reads all of it, which may be `limit` bytes; `told` is how much more came.
+    pub(in super::super) fn read_all(mut self, limit: u64, told: impl Fn(u64)) -> Result<Vec<u8>, HttpError> {
         let mut bytes = Vec::new();
         if self.length.is_some_and(|length| length > limit) {
             return Err(self.too_large(limit));
@@ -137,7 +137,9 @@ impl<'a> Transfer<'a> {
             if self.chunk.is_empty() {
                 return Ok(bytes);
             }
-            self.got += self.chunk.len() as u64;
+            let came = self.chunk.len() as u64;
+            told(came);
+            self.got += came;
             if self.got > limit {
                 return Err(self.too_large(limit));
             }
