@@ -145,16 +145,13 @@ impl Ground {
         }
         let digest = base.rootfs.blob();
         let of: Vec<Repository> = repositories.iter().map(|named| named.repository.clone()).collect();
-        let known =
-            self.proofs.iter().find(|(known, repositories, _)| *known == digest && *repositories == of);
-        let is_proved = match known {
-            Some((_, _, is_proved)) => *is_proved,
-            None => {
-                let is_proved = base_proof::is_proved(fetcher, installation, repositories, indexes);
-                self.proofs.push((digest, of, is_proved));
-                is_proved
-            }
-        };
+        let is_same = |proof: &&(Sha256, Vec<Repository>, bool)| proof.0 == digest && proof.1 == of;
+        let known = self.proofs.iter().find(is_same).map(|proof| proof.2);
+        let is_proved =
+            known.unwrap_or_else(|| base_proof::is_proved(fetcher, installation, repositories, indexes));
+        if known.is_none() {
+            self.proofs.push((digest, of, is_proved));
+        }
         fetch::Base { trust: if is_proved { TrustRung::Packages } else { base.trust }, ..base }
     }
 }

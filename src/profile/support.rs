@@ -42,9 +42,8 @@ impl Support {
     pub fn of(series: Series, today: &Day) -> Self {
         match ENDS.iter().find(|(listed, _)| *listed == series) {
             Some((_, end)) if *end <= &*today.0 => Self::Ended(Day((*end).into())),
-            Some(_) => Self::Goes,
             None if ENDS.first().is_some_and(|(first, _)| series < *first) => Self::Over,
-            None => Self::Goes,
+            Some(_) | None => Self::Goes,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use apkcompose::apk::index::Index;
+use apkcompose::apk::index::{Index, Package};
 use apkcompose::arch::Arch;
 use apkcompose::compose::ground::Ground;
 use apkcompose::compose::output::{Destination, Output, OutputKind};
@@ -188,11 +188,9 @@ fn the_names_of_3_19_that_bring_nothing_are_few_and_far_from_all_others() {
     let indexes =
         ["v3.19/main/x86_64", "v3.19/community/x86_64"].map(|directory| real_index(&alpine, directory));
     let packages = || indexes.iter().flat_map(Index::packages);
-    let brings_nothing = |package: &apkcompose::apk::index::Package<'_>| {
-        package.has_no_files() && package.depends().next().is_none()
-    };
+    let brings_nothing = |package: &Package<'_>| package.has_no_files() && package.depends().next().is_none();
 
-    let found: Vec<&str> = packages().filter(brings_nothing).map(|package| package.name()).collect();
+    let found: Vec<&str> = packages().filter(brings_nothing).map(Package::name).collect();
 
     // All looked at: parents of packages for several versions of a language, C++ libraries that are headers alone
     // (their -dev has them), fonts and collections without a member.
@@ -200,7 +198,7 @@ fn the_names_of_3_19_that_bring_nothing_are_few_and_far_from_all_others() {
     let of = |prefix: &str| found.iter().filter(|name| name.starts_with(prefix)).count();
     assert_eq!((of("lua-"), of("php-"), of("php8")), (67, 15, 0));
     // An installed size of one directory goes with a file of a signature and a description, with no exception.
-    let sizes: Vec<u64> = packages().filter(brings_nothing).map(|package| package.size()).collect();
+    let sizes: Vec<u64> = packages().filter(brings_nothing).map(Package::size).collect();
     assert!(sizes.iter().all(|size| (1400..1600).contains(size)), "{sizes:?}");
     let others = packages().filter(|package| package.installed_size() <= 4096 && !package.has_no_files());
     let others: Vec<String> = others.map(|package| package.to_string()).collect();
@@ -326,7 +324,8 @@ fn the_image_names_alpines_own_places_of_the_branch_that_was_used_and_nothing_el
     let elsewhere = elsewhere.path().display().to_string();
     let key = mirror.join("test.rsa.pub").display().to_string();
     let lines = |branch: &str, names: &[&str]| -> String {
-        names.iter().map(|name| format!("https://dl-cdn.alpinelinux.org/alpine/{branch}/{name}\n")).collect()
+        let line = |name: &&str| format!("https://dl-cdn.alpinelinux.org/alpine/{branch}/{name}\n");
+        names.iter().map(line).collect::<Vec<_>>().concat()
     };
     for (repositories, expected) in [
         (r#"release = "3.22""#.to_owned(), lines("v3.22", &["main", "community"])),
