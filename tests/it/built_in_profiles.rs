@@ -63,10 +63,15 @@ fn cases() -> Vec<Case> {
     use Base::{Minirootfs, Scratch};
     vec![
         Case::new("base", None, Minirootfs, ""),
+        Case::new("nginx", None, Minirootfs, "nginx"),
+        Case::new("nginx-php-fpm", None, Minirootfs, format!("nginx {} php82-fpm", php(82))),
+        Case::new("nginx-php-fpm", Some("php=83"), Minirootfs, format!("nginx {} php83-fpm", php(83))),
         Case::new("node", None, Minirootfs, "nodejs ca-certificates-bundle tini"),
         Case::new("php-cli", None, Minirootfs, php(82)),
         Case::new("php-cli", Some("php=83"), Minirootfs, php(83)),
         Case::new("php-cli", Some("php=81"), Minirootfs, php(81)),
+        Case::new("php-fpm", None, Minirootfs, php(82) + " php82-fpm fcgi"),
+        Case::new("php-fpm", Some("php=83"), Minirootfs, php(83) + " php83-fpm fcgi"),
         Case::new("php-swoole", None, Minirootfs, php(82) + " php82-pecl-swoole"),
         Case::new("php-swoole", Some("php=83"), Minirootfs, php(83) + " php83-pecl-swoole"),
         Case::new("python", None, Minirootfs, "python3 !pyc ca-certificates-bundle tzdata tini"),
@@ -226,6 +231,7 @@ fn profiles_of_main_alone_resolve_on_3_22_as_the_real_apk_does() {
     let apk = reference::scratch(&alpine, "x86_64").repository(mirror.join("v3.22/main")).no_scripts();
     for (profile, packages, add) in [
         ("static", vec![], "alpine-baselayout-data alpine-release ca-certificates-bundle tzdata"),
+        ("nginx", vec![], "nginx"),
         // Valkey, with the client that is a package of its own.
         ("valkey", vec![], "valkey valkey-cli"),
         // What python and node have beside `tini`, which is in community: with and without `pyc`, which is a package

@@ -47,6 +47,8 @@ mod made;
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
+/// The built-in profiles of PHP-FPM and nginx, run by Docker.
+mod php_images;
 /// Every bad input, end to end: its exit code, its message, and that nothing is left behind.
 mod refusals;
 /// Which release a word of the profile comes to, the same everywhere.
