@@ -241,8 +241,18 @@ pub struct Sources {
     indexes: Vec<VerifiedIndex>,
 }
 
-/// Fetches what `draft` is planned with for `arch`, the base beside the indexes.
+/// Fetches what `draft` is planned with for `arch`, the base beside the indexes. Where documents that were kept may be
+/// to blame for a failure, they are asked for anew, and it is done once more.
 pub fn fetch_sources(fetcher: &Fetcher<'_>, draft: &Draft, arch: Arch) -> Result<Sources, PlanError> {
+    match fetch_sources_once(fetcher, draft, arch) {
+        Err(PlanError::Sources(SourcesError::Fetch(error))) if fetcher.asks_anew_after(&error) => {
+            fetch_sources_once(fetcher, draft, arch)
+        }
+        other => other,
+    }
+}
+
+fn fetch_sources_once(fetcher: &Fetcher<'_>, draft: &Draft, arch: Arch) -> Result<Sources, PlanError> {
     let alpine = draft.alpine();
     let indexes = || {
         let repositories = sources::repositories(fetcher, alpine, arch)?;
