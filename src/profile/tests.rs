@@ -74,7 +74,13 @@ fn every_bad_profile_gets_its_message() {
 fn parts(text: &str) -> Vec<(String, Vec<&str>)> {
     let mut parts: Vec<(String, Vec<&str>)> = vec![(String::new(), Vec::new())];
     let mut above: Vec<&str> = Vec::new();
+    let mut in_content = false;
     for line in text.lines() {
+        let was_in_content = in_content;
+        in_content ^= (line.matches("\"\"\"").count() + line.matches("'''").count()) % 2 == 1;
+        if was_in_content {
+            continue;
+        }
         let part = match line.strip_prefix('[') {
             Some(entry) if entry.starts_with('[') => Some("[[...]]"),
             Some(table) => table.split([']', '.']).next(),
@@ -470,7 +476,7 @@ fn an_unknown_profile_is_told_what_there_is() {
     there is no profile `bsae`
     did you mean `base`?
     looked for /nowhere/bsae.toml and /nowhere/profiles/bsae.toml
-    the built-in profiles are `base`, `demo`, `node`, `php-cli`, `php-swoole`, `python`, `static` and `valkey`
+    the built-in profiles are `base`, `demo`, `nginx`, `nginx-php-fpm`, `node`, `php-cli`, `php-fpm`, `php-fpm-distroless`, `php-swoole`, `python`, `static` and `valkey`
     ");
 }
 
