@@ -49,6 +49,8 @@ mod oracles;
 mod refusals;
 /// The same bytes whatever the surroundings.
 mod reproducible;
+/// The server that tests have for a mirror, as curl sees it.
+mod server;
 /// The solver's case files.
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.
