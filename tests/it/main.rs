@@ -41,6 +41,8 @@ mod formats;
 mod harness;
 /// Packages, indexes and keys made by the tests themselves.
 mod made;
+/// Mirrors over the network, and everything that goes wrong there.
+mod network;
 /// The solver against the recorded answers of the real apk.
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
