@@ -20,4 +20,5 @@ pub(crate) mod mirror;
 pub(crate) mod need;
 pub(crate) mod podman;
 pub(crate) mod reference;
+pub(crate) mod server;
 pub(crate) mod skopeo;
