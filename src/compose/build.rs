@@ -57,13 +57,7 @@ pub fn build(fetcher: &Fetcher<'_>, draft: &Draft, options: &BuildOptions) -> Re
     let once = |used: &mut _| Build { fetcher, draft, options, used }.run();
     let built = match once(&mut used) {
         Err(error) if may_be_damage(&error) && drop_changed(fetcher.store, &used)? => once(&mut Vec::new()),
-        Err(error) if may_have_moved_on(&error, fetcher) => {
-            fetcher
-                .reporter
-                .note(&format!("{error}\nthe mirror may have moved on: its indexes are read again"));
-            fetcher.network.forget_documents();
-            once(&mut Vec::new())
-        }
+        Err(Error::Fetch(error)) if fetcher.asks_anew_after(&error) => once(&mut Vec::new()),
         other => other,
     };
     let mut report = built?;
@@ -75,11 +69,6 @@ pub fn build(fetcher: &Fetcher<'_>, draft: &Draft, options: &BuildOptions) -> Re
 /// its end, so that nothing tells a damaged one from one of another kind.
 fn may_be_damage(error: &Error) -> bool {
     error.kind() == Kind::Integrity || matches!(error, Error::Proof(_))
-}
-
-/// Whether a mirror on the network may have changed between its index and its packages.
-fn may_have_moved_on(error: &Error, fetcher: &Fetcher<'_>) -> bool {
-    fetcher.network.was_used() && matches!(error, Error::Fetch(error) if error.may_be_outdated_index())
 }
 
 /// Drops those inflated copies that have changed; whether there were any.

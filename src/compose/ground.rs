@@ -51,7 +51,8 @@ impl Ground {
         self.today.as_ref()
     }
 
-    /// What `draft` is planned with for `arch`: fetched, the base beside the indexes, as far as it is not here.
+    /// What `draft` is planned with for `arch`: fetched, the base beside the indexes, as far as it is not here. Where
+    /// documents that were kept may be to blame for a failure, they are asked for anew, and it is done once more.
     pub fn sources(
         &mut self,
         fetcher: &Fetcher<'_>,
@@ -59,6 +60,26 @@ impl Ground {
         arch: Arch,
     ) -> Result<Sources, PlanError> {
         let alpine = draft.alpine();
+        let sources = match self.sources_once(fetcher, alpine, arch) {
+            Err(PlanError::Sources(SourcesError::Fetch(error))) if fetcher.asks_anew_after(&error) => {
+                self.sources_once(fetcher, alpine, arch)?
+            }
+            other => other?,
+        };
+        if let Some(base) = &sources.base
+            && self.known_base(alpine, arch).is_none()
+        {
+            self.bases.push((alpine.clone(), arch, base.clone()));
+        }
+        for (named, index) in sources.repositories.iter().zip(&sources.indexes) {
+            if self.known_index(&named.repository).is_none() {
+                self.indexes.push((named.repository.clone(), Arc::clone(index)));
+            }
+        }
+        Ok(sources)
+    }
+
+    fn sources_once(&self, fetcher: &Fetcher<'_>, alpine: &Alpine, arch: Arch) -> Result<Sources, PlanError> {
         let (base, indexes) = thread::scope(|scope| {
             let base = scope.spawn(|| self.base(fetcher, alpine, arch));
             let indexes = self.indexes(fetcher, alpine, arch);
@@ -72,16 +93,6 @@ impl Ground {
             }
             (Err(error), _) | (_, Err(error)) => return Err(error.into()),
         };
-        if let Some(base) = &base
-            && self.known_base(alpine, arch).is_none()
-        {
-            self.bases.push((alpine.clone(), arch, base.clone()));
-        }
-        for (named, index) in repositories.iter().zip(&indexes) {
-            if self.known_index(&named.repository).is_none() {
-                self.indexes.push((named.repository.clone(), Arc::clone(index)));
-            }
-        }
         Ok(Sources { base, repositories, indexes })
     }
 

@@ -11,6 +11,7 @@
 
 mod base;
 mod branch;
+mod document;
 mod error;
 mod fetcher;
 mod file;

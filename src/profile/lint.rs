@@ -133,7 +133,7 @@ impl fmt::Display for Finding {
             Self::NothingInIt { wanted, package, meant } => {
                 write!(f, "`{wanted}` is met by {package}, which is empty, and nothing comes with it")?;
                 match meant.as_slice() {
-                    [] => f.write_str(": look for a package with a version in its name, or leave it out"),
+                    [] => f.write_str(": leave it out, or ask for the package that has what you mean"),
                     meant => write!(f, ": {} may be meant", meant.join(" or ")),
                 }
             }

@@ -95,10 +95,10 @@ fn a_request_that_an_empty_package_meets_is_named_with_what_may_be_meant() {
     let packages = ["php83-fpm", "php-redis", "lua-cjson", "linux-firmware-none", "words"];
 
     insta::assert_snapshot!(warnings_of(&alpine, &packages).join("\n"), @r"
-    ./p.toml:7: `linux-firmware-none` is met by linux-firmware-none-20240312-r0, which is empty, and nothing comes with it: look for a package with a version in its name, or leave it out
+    ./p.toml:7: `linux-firmware-none` is met by linux-firmware-none-20240312-r0, which is empty, and nothing comes with it: leave it out, or ask for the package that has what you mean
     ./p.toml:6: `lua-cjson` is met by lua-cjson-2.1.0-r11, which is empty, and nothing comes with it: lua5.1-cjson or lua5.2-cjson or lua5.3-cjson may be meant
     ./p.toml:5: `php-redis` is met by php-pecl-redis-1-r1, which is empty, and nothing comes with it: php83-pecl-redis may be meant
-    ./p.toml:8: `words` is met by words-2.1-r1, which is empty, and nothing comes with it: look for a package with a version in its name, or leave it out
+    ./p.toml:8: `words` is met by words-2.1-r1, which is empty, and nothing comes with it: leave it out, or ask for the package that has what you mean
     ");
 }
 
