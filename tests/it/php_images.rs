@@ -205,6 +205,27 @@ fn the_image_of_php_fpm_is_set_up_as_the_profile_says() {
 }
 
 #[test]
+fn a_file_that_sorts_later_adds_to_the_pool() {
+    let test = "a_file_that_sorts_later_adds_to_the_pool";
+    let Some(alpine) = need::alpine(test) else { return };
+    let Some(docker) = need::docker(test) else { return };
+    let image = php_fpm(&alpine, docker);
+    let dir = Dir::new();
+    let file = dir.write("zz-app.conf", "[www]\npm.max_children = 20\n");
+
+    let volume = format!("--volume={}:/etc/php7/php-fpm.d/zz-app.conf:ro", file.display());
+    let shown = docker.run(image, &["php-fpm", "-tt"], &[&volume]);
+
+    let words = String::from_utf8_lossy(&shown.stderr);
+    for (setting, value) in [("listen", "9000"), ("pm.max_children", "20"), ("clear_env", "no")] {
+        let is_of = |line: &&str| line.contains(&format!("\t{setting} = "));
+        let lines: Vec<&str> = words.lines().filter(is_of).collect();
+        let is_value = |line: &&str| line.ends_with(&format!(" = {value}"));
+        assert!(!lines.is_empty() && lines.iter().all(is_value), "{lines:?} of {words}");
+    }
+}
+
+#[test]
 fn nginx_and_php_fpm_answer_over_http_in_a_read_only_container() {
     let test = "nginx_and_php_fpm_answer_over_http_in_a_read_only_container";
     let Some(alpine) = need::alpine(test) else { return };
