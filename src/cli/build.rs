@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -17,6 +17,7 @@ use crate::compose::stage::ScriptPolicy;
 use crate::compose::{self, BuildOptions, Report, ReportedImage, ReportedStep};
 use crate::fetch::{Fetcher, Network};
 use crate::image::Epoch;
+use crate::profile::support::Day;
 use crate::profile::{self, BUILT_INS, Draft, Found, Location, Overrides};
 use crate::report::Reporter;
 use crate::store::Store;
@@ -50,6 +51,7 @@ pub(super) fn run(arguments: &Build) -> Result<(), Failure> {
         },
         epoch: epoch(arguments.epoch)?,
         context: arguments.context.clone(),
+        today: today(),
     };
     let store = store(&arguments.shared)?;
     let network = Network::new(arguments.shared.network.options());
@@ -88,6 +90,13 @@ pub(super) fn overrides(shared: &ProfileArgs, tags: &[String]) -> Overrides {
 
 pub(super) fn jobs(shared: &ProfileArgs) -> NonZeroUsize {
     shared.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The day it is by the system's clock; nothing if that stands before 1970.
+pub(super) fn today() -> Option<Day> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let now = Epoch::new(i64::try_from(seconds).ok()?).ok()?.to_string();
+    now.split('T').next()?.parse().ok()
 }
 
 pub(super) fn store(shared: &ProfileArgs) -> Result<Store, Failure> {
@@ -192,6 +201,9 @@ fn summary(report: &Report, options: &BuildOptions) -> String {
     }
     if let Some(manifest) = &image.manifest {
         let _ = writeln!(text, "  manifest  sha256:{manifest}");
+    }
+    if !report.branches.is_empty() {
+        let _ = writeln!(text, "  alpine    {}", report.branches.join(", "));
     }
     if let Some(base) = &report.base {
         let _ = writeln!(text, "  base      {}, trusted by {}", base.file, base.trust);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::contents::{self, ContentsError};
 use super::emit::{self, Emitted};
 use super::error::Error;
+use super::ground::Ground;
 use super::image_config::{image_config, image_user};
 use super::output::{self, Destination, Output};
 use super::plan::{self, Prepared};
@@ -18,6 +19,7 @@ use crate::fetch::{self, Fetcher};
 use crate::image::{Epoch, Image, ImageReference, Layer, MediaTypes};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
+use crate::profile::support::Day;
 use crate::profile::{Draft, Profile, RootAccount};
 use crate::report::Reporter;
 use crate::store::{Expanded, Store, StoredPackage};
@@ -39,6 +41,8 @@ pub struct BuildOptions {
     pub epoch: Option<Epoch>,
     /// A directory that sources of the profile may lie in beside the profile's own.
     pub context: Option<PathBuf>,
+    /// The day it is, by which old branches are warned of; not without it. Changes no byte.
+    pub today: Option<Day>,
 }
 
 /// Builds what `draft` asks for.
@@ -92,10 +96,11 @@ struct Build<'a> {
 impl Build<'_> {
     fn run(&mut self) -> Result<Report, Error> {
         let arch = self.arch()?;
-        let sources = plan::fetch_sources(self.fetcher, self.draft, arch)?;
+        let mut ground = Ground::new(self.options.today.clone());
+        let sources = ground.sources(self.fetcher, self.draft, arch)?;
         self.used.extend(sources.base.iter().map(|base| base.rootfs.expanded().clone()));
-        let prepared = plan::prepare(self.fetcher, self.draft, sources, arch)?;
-        for lint in prepared.profile.lints() {
+        let prepared = plan::prepare(self.fetcher, &mut ground, self.draft, sources, arch)?;
+        for lint in &prepared.lints {
             self.fetcher.reporter.warn(&lint.to_string());
         }
         if self.options.outputs.is_empty() {
@@ -113,6 +118,9 @@ impl Build<'_> {
 
         let epoch = self.epoch(&prepared);
         let staged = self.stage(&prepared, &packages, files, epoch)?;
+        if let Some(lint) = prepared.lint_of(&staged.installation.tree) {
+            self.fetcher.reporter.warn(&lint.to_string());
+        }
         warn_of_devices(&staged.devices, self.fetcher.reporter);
         let notes = Notes::of(&staged);
         let user = image_user(&prepared.profile, &staged.installation.tree)?;

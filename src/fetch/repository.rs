@@ -19,7 +19,7 @@ const INDEX: &str = "APKINDEX.tar.gz";
 const INDEX_TEXT: &str = "APKINDEX";
 
 /// A repository of one architecture.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
     name: String,
     arch: Arch,

@@ -7,6 +7,7 @@
 //! helper panics with a message that names its object; there is nobody to hand an error to.
 
 pub(crate) mod command;
+pub(crate) mod container;
 pub(crate) mod data;
 pub(crate) mod docker;
 pub(crate) mod exceptions;

@@ -73,6 +73,7 @@ impl Sound {
             scripts: ScriptPolicy::Auto,
             epoch: None,
             context: None,
+            today: None,
         };
         let store = Store::open(&self.store()).unwrap();
         let built = match compose::build(&fetcher(&store, 1, &Silent), &self.draft, &options) {
