@@ -10,19 +10,17 @@ use crate::support::server::site::Site;
 /// A port that nobody has: connecting is refused.
 const NOBODY: &str = "http://127.0.0.1:1";
 
-/// What `text` warns of, each with the lines that belong to it, sorted: things are fetched side by side.
+/// What `text` warns of that was taken from another mirror, each with the lines that belong to it, and sorted: things
+/// are fetched side by side.
 fn warnings(text: &str) -> String {
     let mut found: Vec<String> = Vec::new();
-    let mut is_warning = false;
     for line in text.lines() {
         match found.last_mut() {
-            Some(last) if is_warning && line.starts_with("  ") => last.extend(["\n", line]),
-            _ => {
-                is_warning = line.starts_with("warning: ") && !line.contains("`entrypoint`");
-                found.extend(is_warning.then(|| line.to_owned()));
-            }
+            Some(last) if line.starts_with("  ") => last.extend(["\n", line]),
+            _ => found.push(line.to_owned()),
         }
     }
+    found.retain(|warning| warning.starts_with("warning: ") && warning.contains("\n  taken from "));
     found.sort();
     found.join("\n")
 }
