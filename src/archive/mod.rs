@@ -2,7 +2,8 @@
 //!
 //! Bytes in, values out; no file is opened here. Whatever is read is bounded by its caller.
 
-pub mod deflate;
+pub mod chunked;
+pub mod codec;
 pub mod gzip;
 pub mod gzip_write;
 pub mod rootfs;
