@@ -21,7 +21,7 @@
 //! |---|---|---|
 //! | 8 | `main.rs`, [`cli`] | arguments, a file per command, progress, error rendering: all that prints |
 //! | 6 | [`compose`] | the pipeline, a file a step |
-//! | 5 | [`fetch`] | where bytes come from: directories, releases, repositories, the base |
+//! | 5 | [`fetch`] | where bytes come from: http, directories, releases, repositories, the base |
 //! | 4 | [`store`], [`image`] | the content-addressed cache; layer, config, archive |
 //! | 3 | [`tree`], [`solve`], [`profile`], [`elf`] | the root filesystem, the solver, the profile, facts of one file |
 //! | 2 | [`apk`] | apk's formats, pure: bytes in, values out |

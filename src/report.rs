@@ -44,6 +44,21 @@ pub trait Reporter: Send + Sync {
         let _ = (step, amount, object);
     }
 
+    /// Of `step`, the file `object` begins to come; it has `total` bytes, if that is known.
+    fn begin_file(&self, step: Step, object: &str, total: Option<u64>) {
+        let _ = (step, object, total);
+    }
+
+    /// `amount` more bytes of the file `object` came.
+    fn advance_file(&self, step: Step, amount: u64, object: &str) {
+        let _ = (step, amount, object);
+    }
+
+    /// The file `object` came, or does not come any more.
+    fn end_file(&self, step: Step, object: &str) {
+        let _ = (step, object);
+    }
+
     /// `step` is over. One that failed does not end.
     fn end(&self, step: Step) {
         let _ = step;

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue};
@@ -15,6 +16,7 @@ use crate::arch::{Arch, UnknownArch};
 use crate::compose::Architectures;
 use crate::compose::author::KeyFile;
 use crate::compose::output::Output;
+use crate::fetch::{Access, NetworkOptions};
 use crate::profile::Setting;
 
 use super::render::{Look, words};
@@ -48,6 +50,8 @@ Examples:
   apkcompose build --profile web -q --format json >web.json
       what was built, for programs: digests, sizes, packages";
 
+/// The heading above options that say how the network is used.
+const NETWORK: &str = "Network";
 /// What separates several values in one variable of the environment.
 const LINE: char = '\n';
 /// The heading above options that say where packages come from.
@@ -185,7 +189,7 @@ pub(super) struct ProfileArgs {
     /// profile's [default: this machine's, else the profile's first]
     #[arg(long, value_name = "ARCH", env = "APKCOMPOSE_ARCH", value_delimiter = ',')]
     pub(super) arch: Vec<WantedArch>,
-    /// Use this mirror in place of the profile's (repeatable: tried in order); a directory or a file: URL
+    /// Use this mirror in place of the profile's (repeatable: tried in order): a URL or a directory
     #[arg(long, value_name = "DIR|URL", env = "APKCOMPOSE_MIRROR", value_delimiter = LINE, help_heading = SOURCES)]
     pub(super) mirror: Vec<String>,
     /// Add a repository, as in a profile: `community`, `./local`, "@edge edge/community" (repeatable)
@@ -200,6 +204,8 @@ pub(super) struct ProfileArgs {
     /// Use this many threads [default: one for each processor]
     #[arg(short, long, value_name = "N", env = "APKCOMPOSE_JOBS", value_parser = jobs)]
     pub(super) jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
     #[command(flatten)]
     pub(super) words: Words,
 }
@@ -242,6 +248,46 @@ impl ProfileArgs {
             none if none.is_empty() => Architectures::Usual,
             named => Architectures::These(named),
         }
+    }
+}
+
+/// How the network is used.
+#[derive(Debug, Clone, Args)]
+pub(super) struct NetworkArgs {
+    /// Open no connection: work with what is in the cache and on this machine
+    #[arg(long, env = "APKCOMPOSE_OFFLINE", value_parser = FalseyValueParser::new(), help_heading = NETWORK)]
+    pub(super) offline: bool,
+    /// Wait this long for a connection, an answer or more of one before trying again
+    #[arg(long, value_name = "SECONDS", env = "APKCOMPOSE_TIMEOUT", value_parser = timeout, default_value = "30", help_heading = NETWORK)]
+    pub(super) timeout: Duration,
+    /// Try again this often what may work the next time
+    #[arg(long, value_name = "N", env = "APKCOMPOSE_RETRIES", default_value_t = NetworkOptions::RETRIES, value_parser = clap::value_parser!(u32).range(0..=100), help_heading = NETWORK)]
+    pub(super) retries: u32,
+    /// Download this many files at once
+    #[arg(long, value_name = "N", env = "APKCOMPOSE_CONNECTIONS", default_value_t = NetworkOptions::CONNECTIONS, value_parser = jobs, help_heading = NETWORK)]
+    pub(super) connections: NonZeroUsize,
+}
+
+impl NetworkArgs {
+    /// As the library wants it.
+    pub(super) fn options(&self) -> NetworkOptions {
+        NetworkOptions {
+            access: if self.offline { Access::Offline } else { Access::Online },
+            timeout: self.timeout,
+            retries: self.retries,
+            connections: self.connections,
+        }
+    }
+}
+
+/// A time in seconds, which may have a fraction.
+fn timeout(text: &str) -> Result<Duration, String> {
+    const WANTED: &str = "write a number of seconds from 0.1 to 86400";
+    let seconds: f64 = text.parse().map_err(|_| WANTED.to_owned())?;
+    if (0.1..=86400.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(WANTED.to_owned())
     }
 }
 

@@ -12,6 +12,7 @@ use super::{progress, summary};
 use crate::compose::output::{Destination, ImageForm, Output, OutputKind};
 use crate::compose::stage::ScriptPolicy;
 use crate::compose::{self, BuildOptions, Report};
+use crate::fetch::{Fetcher, Network};
 use crate::image::Epoch;
 use crate::profile::{self, BUILT_INS, Draft, Found, Location, Overrides};
 use crate::report::Reporter;
@@ -40,10 +41,12 @@ pub(super) fn run(arguments: &Build) -> Result<(), Failure> {
         },
         epoch: epoch(arguments.epoch)?,
         context: arguments.context.clone(),
-        jobs: jobs(&arguments.shared),
     };
     let store = store(&arguments.shared)?;
-    let report = compose::build(&store, &draft, &options, reporter.as_ref())?;
+    let network = Network::new(arguments.shared.network.options());
+    let jobs = jobs(&arguments.shared);
+    let fetcher = Fetcher { store: &store, network: &network, jobs, reporter: reporter.as_ref() };
+    let report = compose::build(&fetcher, &draft, &options)?;
     print(&report, arguments, &options)
 }
 

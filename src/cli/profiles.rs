@@ -10,6 +10,7 @@ use super::interrupt::Interrupt;
 use super::progress;
 use super::render::{self, Failure, indented};
 use crate::compose::plan;
+use crate::fetch::{Fetcher, Network};
 use crate::kind::{Explain, Kind};
 use crate::profile::{BUILT_INS, Draft, Overrides, Setting};
 use crate::report::{Reporter, Silent};
@@ -149,10 +150,12 @@ fn check_one(
         return Ok(checked);
     }
     let store = store(shared)?;
+    let network = Network::new(shared.network.options());
+    let fetcher = Fetcher { store: &store, network: &network, jobs: jobs(shared), reporter };
     let architectures = draft.alpine().architectures.clone();
     for arch in architectures {
-        let prepared = plan::fetch_base(&store, &draft, arch, reporter)
-            .and_then(|base| plan::prepare(&store, &draft, base, arch, jobs(shared), reporter));
+        let prepared = plan::fetch_sources(&fetcher, &draft, arch)
+            .and_then(|sources| plan::prepare(&fetcher, &draft, sources, arch));
         match prepared {
             Ok(prepared) => {
                 checked.packages = Some(prepared.plan.package_count);

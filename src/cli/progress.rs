@@ -74,37 +74,68 @@ fn done(step: Step, total: u64) -> String {
     }
 }
 
-/// A bar a step.
+/// A bar a step, and below it one for each file that takes its time.
 struct Bars {
     voice: Voice,
     all: MultiProgress,
-    shown: Mutex<HashMap<Step, (ProgressBar, Instant)>>,
+    shown: Mutex<HashMap<Step, Bar>>,
+    files: Mutex<HashMap<(Step, String), Bar>>,
+}
+
+/// A bar, drawn once it is worth it.
+struct Bar {
+    bar: ProgressBar,
+    begun: Instant,
+}
+
+impl Bar {
+    fn new(style: ProgressStyle, total: Option<u64>) -> Self {
+        let bar = ProgressBar::hidden().with_style(style);
+        match total {
+            Some(total) => bar.set_length(total),
+            None => bar.unset_length(),
+        }
+        Self { bar, begun: Instant::now() }
+    }
+
+    fn advance(&self, amount: u64, all: &MultiProgress) {
+        self.bar.inc(amount);
+        if self.bar.is_hidden() && self.begun.elapsed() > PATIENCE {
+            all.add(self.bar.clone());
+        }
+    }
 }
 
 impl Bars {
     fn new(voice: Voice) -> Self {
-        Self { voice, all: MultiProgress::new(), shown: Mutex::default() }
+        Self { voice, all: MultiProgress::new(), shown: Mutex::default(), files: Mutex::default() }
     }
 
-    fn style(step: Step) -> ProgressStyle {
-        let amount =
-            if is_counted_in_bytes(step) { "{decimal_bytes}/{decimal_total_bytes}" } else { "{pos}/{len}" };
-        let template = format!("{{prefix:>9}} [{{bar:24}}] {amount} {{wide_msg}}");
-        ProgressStyle::with_template(&template)
+    fn file_style() -> ProgressStyle {
+        Self::styled("          [{bar:24}] {decimal_bytes}/{decimal_total_bytes} {wide_msg}")
+    }
+
+    fn styled(template: &str) -> ProgressStyle {
+        ProgressStyle::with_template(template)
             .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
     }
 
-    fn with<T>(&self, step: Step, then: impl FnOnce(&ProgressBar, Instant) -> T) -> Option<T> {
-        let bars = self.shown.lock().ok()?;
-        let (bar, begun) = bars.get(&step)?;
-        Some(then(bar, *begun))
+    fn style(step: Step) -> ProgressStyle {
+        let amount = if is_counted_in_bytes(step) {
+            "{decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec}"
+        } else {
+            "{pos}/{len}"
+        };
+        Self::styled(&format!("{{prefix:>9}} [{{bar:24}}] {amount} {{wide_msg}}"))
     }
 }
 
 /// A bar that a failure cut short does not stay above the error.
 impl Drop for Bars {
     fn drop(&mut self) {
-        for (bar, _) in self.shown.get_mut().into_iter().flat_map(|shown| shown.values()) {
+        let files = self.files.get_mut().into_iter().flat_map(|files| files.values());
+        for Bar { bar, .. } in self.shown.get_mut().into_iter().flat_map(|shown| shown.values()).chain(files)
+        {
             bar.finish_and_clear();
         }
     }
@@ -112,25 +143,52 @@ impl Drop for Bars {
 
 impl Reporter for Bars {
     fn begin(&self, step: Step, total: u64) {
-        let bar = ProgressBar::hidden().with_style(Self::style(step)).with_prefix(step.to_string());
-        bar.set_length(total);
+        let bar = Bar::new(Self::style(step), Some(total));
+        bar.bar.set_prefix(step.to_string());
         if let Ok(mut bars) = self.shown.lock() {
-            bars.insert(step, (bar, Instant::now()));
+            bars.insert(step, bar);
         }
     }
 
     fn advance(&self, step: Step, amount: u64, object: &str) {
-        self.with(step, |bar, begun| {
-            bar.inc(amount);
-            bar.set_message(render::shown(object));
-            if bar.is_hidden() && begun.elapsed() > PATIENCE {
-                self.all.add(bar.clone());
-            }
-        });
+        if let Ok(bars) = self.shown.lock()
+            && let Some(bar) = bars.get(&step)
+        {
+            bar.bar.set_message(render::shown(object));
+            bar.advance(amount, &self.all);
+        }
+    }
+
+    fn advance_file(&self, step: Step, amount: u64, object: &str) {
+        if let Ok(files) = self.files.lock()
+            && let Some(file) = files.get(&(step, object.to_owned()))
+        {
+            file.advance(amount, &self.all);
+        }
+    }
+
+    fn begin_file(&self, step: Step, object: &str, total: Option<u64>) {
+        let bar = Bar::new(Self::file_style(), total);
+        bar.bar.set_message(render::shown(object));
+        if let Ok(mut files) = self.files.lock() {
+            files.insert((step, object.to_owned()), bar);
+        }
+    }
+
+    fn end_file(&self, step: Step, object: &str) {
+        let file = self.files.lock().ok().and_then(|mut files| files.remove(&(step, object.to_owned())));
+        if let Some(Bar { bar, .. }) = file {
+            bar.finish_and_clear();
+            self.all.remove(&bar);
+        }
     }
 
     fn end(&self, step: Step) {
-        self.with(step, |bar, _| bar.finish_and_clear());
+        if let Ok(bars) = self.shown.lock()
+            && let Some(Bar { bar, .. }) = bars.get(&step)
+        {
+            bar.finish_and_clear();
+        }
     }
 
     fn note(&self, message: &str) {
@@ -211,6 +269,17 @@ impl Reporter for Objects {
         Self::print(
             &serde_json::json!({ "event": "advance", "step": step, "amount": amount, "object": object }),
         );
+    }
+
+    fn begin_file(&self, step: Step, object: &str, total: Option<u64>) {
+        let step = step.to_string();
+        Self::print(
+            &serde_json::json!({ "event": "begin-file", "step": step, "object": object, "total": total }),
+        );
+    }
+
+    fn end_file(&self, step: Step, object: &str) {
+        Self::print(&serde_json::json!({ "event": "end-file", "step": step.to_string(), "object": object }));
     }
 
     fn end(&self, step: Step) {

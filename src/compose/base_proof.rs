@@ -11,7 +11,6 @@
 //! Source: design, "Trust"; the unowned files of minirootfs 3.19.4, counted.
 
 use std::collections::{HashMap, HashSet};
-use std::num::NonZeroUsize;
 
 use super::sources::NamedRepository;
 use crate::apk::index_file::VerifiedIndex;
@@ -20,10 +19,9 @@ use crate::apk::package::Expected;
 use crate::archive::table::{Place, TableEntry, TableKind};
 use crate::content::Content;
 use crate::digest::{Identity, Sha1};
-use crate::fetch::{self, PackageRequest};
+use crate::fetch::{self, Fetcher, PackageRequest};
 use crate::path::TreePath;
-use crate::report::Silent;
-use crate::store::{Store, StoredPackage};
+use crate::store::StoredPackage;
 use crate::tree::accounts::Accounts;
 use crate::tree::busybox;
 use crate::tree::database::Database;
@@ -52,11 +50,10 @@ const MAX_TEXT: u64 = 4096;
 
 /// Whether every file of `base` is one of signed packages that `repositories` have.
 pub(super) fn is_proved(
-    store: &Store,
+    fetcher: &Fetcher<'_>,
     base: &Installation,
     repositories: &[NamedRepository],
     indexes: &[VerifiedIndex],
-    jobs: NonZeroUsize,
 ) -> bool {
     let Some(listed) = listed(&base.database, repositories, indexes).filter(|listed| !listed.is_empty())
     else {
@@ -66,7 +63,7 @@ pub(super) fn is_proved(
         .iter()
         .map(|listed| PackageRequest::new(listed.expected.clone(), &listed.named.repository))
         .collect();
-    let Ok(packages) = fetch::packages(store, &requests, jobs, &Silent) else { return false };
+    let Ok(packages) = fetch::packages(fetcher, &requests) else { return false };
     let (Ok(accounts), Ok(links)) = (Accounts::of(&base.tree), busybox::link_paths(&base.tree)) else {
         return false;
     };

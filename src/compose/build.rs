@@ -4,11 +4,10 @@
 //! cannot have is known before anything is fetched. Each one's image is the same as if it were built alone.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::contents;
+use super::contents::{self, ContentsError};
 use super::emit::{self, Emitted, EmittedArch};
 use super::error::Error;
 use super::image_config::{image_config, image_user};
@@ -21,13 +20,14 @@ use super::stage::{self, Additions, RootPassword, ScriptPolicy, Staged};
 use super::starts::prove_starts;
 use crate::arch::Arch;
 use crate::archive::codec::Algorithm;
-use crate::fetch;
+use crate::fetch::{self, Fetcher};
 use crate::image::{Dockerfile, Epoch, Image, ImageConfig, ImageReference, Layer, MediaTypes};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 use crate::profile::{Draft, HealthTest, Profile, RootAccount};
 use crate::report::Reporter;
 use crate::store::{Expanded, Store, StoredPackage};
+use crate::tree::overlay::Overlaid;
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;
@@ -45,8 +45,6 @@ pub struct BuildOptions {
     pub epoch: Option<Epoch>,
     /// A directory that sources of the profile may lie in beside the profile's own.
     pub context: Option<PathBuf>,
-    /// How many threads to use.
-    pub jobs: NonZeroUsize,
 }
 
 /// For which of a profile's architectures to build.
@@ -63,21 +61,24 @@ pub enum Architectures {
 
 /// Builds what `draft` asks for.
 ///
-/// An inflated copy in the store that has changed is found when it is copied; then everything is inflated
-/// again, and the build is done once more.
-pub fn build(
-    store: &Store,
-    draft: &Draft,
-    options: &BuildOptions,
-    reporter: &dyn Reporter,
-) -> Result<Report, Error> {
-    let architectures = architectures(draft, &options.architectures, reporter)?;
+/// It is done once more where that may help: an inflated copy in the store that has changed is found when it is
+/// copied, and is inflated again; a mirror that moved on since its index was read shows itself when a package
+/// is not there any more, and its index is read again.
+pub fn build(fetcher: &Fetcher<'_>, draft: &Draft, options: &BuildOptions) -> Result<Report, Error> {
+    let architectures = architectures(draft, &options.architectures, fetcher.reporter)?;
     output::check(&options.outputs, architectures.len())?;
     let begun = Instant::now();
     let mut used = Vec::new();
-    let mut build = Build { store, draft, architectures: &architectures, options, reporter, used: &mut used };
-    let built = match build.run() {
-        Err(error) if may_be_damage(&error) && drop_changed(store, build.used)? => build.run(),
+    let once = |used: &mut _| Build { fetcher, draft, architectures: &architectures, options, used }.run();
+    let built = match once(&mut used) {
+        Err(error) if may_be_damage(&error) && drop_changed(fetcher.store, &used)? => once(&mut Vec::new()),
+        Err(error) if may_have_moved_on(&error, fetcher) => {
+            fetcher
+                .reporter
+                .note(&format!("{error}\nthe mirror may have moved on: its indexes are read again"));
+            fetcher.network.forget_documents();
+            once(&mut Vec::new())
+        }
         other => other,
     };
     let mut report = built?;
@@ -120,6 +121,15 @@ fn may_be_damage(error: &Error) -> bool {
     }
 }
 
+/// Whether a mirror on the network may have changed between its index and its packages.
+fn may_have_moved_on(error: &Error, fetcher: &Fetcher<'_>) -> bool {
+    match error {
+        Error::OneOfSeveral { error, .. } => may_have_moved_on(error, fetcher),
+        Error::Fetch(error) => fetcher.network.was_used() && error.may_be_outdated_index(),
+        _ => false,
+    }
+}
+
 /// Drops those inflated copies that have changed; whether there were any.
 fn drop_changed(store: &Store, used: &[Expanded]) -> Result<bool, Error> {
     let mut dropped = false;
@@ -135,11 +145,10 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 struct Build<'a> {
-    store: &'a Store,
+    fetcher: &'a Fetcher<'a>,
     draft: &'a Draft,
     architectures: &'a [Arch],
     options: &'a BuildOptions,
-    reporter: &'a dyn Reporter,
     /// The inflated copies that are being read.
     used: &'a mut Vec<Expanded>,
 }
@@ -167,7 +176,7 @@ impl Build<'_> {
             .map(|lint| lint.to_string())
             .collect();
         for lint in &lints {
-            self.reporter.warn(lint);
+            self.fetcher.reporter.warn(lint);
         }
         if self.options.outputs.is_empty() {
             let plans = prepared.iter().map(|prepared| arch_report(prepared, Notes::default(), None));
@@ -200,12 +209,12 @@ impl Build<'_> {
         for Output { kind, destination } in &self.options.outputs {
             let Some(form) = kind.image_form() else { continue };
             if form.compression.algorithm() == Some(Algorithm::Zstd) {
-                self.reporter.warn(&format!(
+                self.fetcher.reporter.warn(&format!(
                     "docker before 23 cannot load {destination}, whose layers are compressed with zstd"
                 ));
             }
             if has_healthcheck && form.media_types == MediaTypes::Oci {
-                self.reporter.note(&format!(
+                self.fetcher.reporter.note(&format!(
                     "podman may leave out the health check of {destination}, which OCI's format does not have; \
                      type=archive,oci-mediatypes=false keeps it"
                 ));
@@ -214,18 +223,25 @@ impl Build<'_> {
     }
 
     fn prepare(&mut self, arch: Arch) -> Result<Prepared, Error> {
-        let base = plan::fetch_base(self.store, self.draft, arch, self.reporter)?;
-        self.used.extend(base.iter().map(|base| base.rootfs.expanded().clone()));
-        Ok(plan::prepare(self.store, self.draft, base, arch, self.options.jobs, self.reporter)?)
+        let sources = plan::fetch_sources(self.fetcher, self.draft, arch)?;
+        self.used.extend(sources.base.iter().map(|base| base.rootfs.expanded().clone()));
+        Ok(plan::prepare(self.fetcher, self.draft, sources, arch)?)
     }
 
     fn compose(&mut self, prepared: Prepared) -> Result<Composed, Error> {
-        let packages = fetch::packages(self.store, &prepared.requests()?, self.options.jobs, self.reporter)?;
+        let packages = fetch::packages(self.fetcher, &prepared.requests()?);
+        let files = contents::read(self.fetcher, &prepared.profile, self.options.context.as_deref());
+        let (packages, files) = match (packages, files) {
+            (Ok(packages), Ok(files)) => (packages, files),
+            (Err(one), Err(ContentsError::Offline(other))) => return Err(one.and(other).into()),
+            (Err(error), _) => return Err(error.into()),
+            (_, Err(error)) => return Err(error.into()),
+        };
         self.used.extend(packages.iter().map(|package| package.expanded().clone()));
 
         let epoch = self.epoch(&prepared);
-        let staged = self.stage(&prepared, &packages, epoch)?;
-        warn_of_devices(&staged.devices, self.reporter);
+        let staged = self.stage(&prepared, &packages, files, epoch)?;
+        warn_of_devices(&staged.devices, self.fetcher.reporter);
         let notes = Notes::of(&staged);
         let user = image_user(&prepared.profile, &staged.installation.tree)?;
         let proven = prove_starts(&prepared, staged.installation)?;
@@ -238,14 +254,20 @@ impl Build<'_> {
         self.options.epoch.or(newest).unwrap_or_default()
     }
 
-    fn stage(&self, prepared: &Prepared, packages: &[StoredPackage], epoch: Epoch) -> Result<Staged, Error> {
+    fn stage(
+        &self,
+        prepared: &Prepared,
+        packages: &[StoredPackage],
+        files: Vec<Overlaid>,
+        epoch: Epoch,
+    ) -> Result<Staged, Error> {
         let profile = &prepared.profile;
         let (groups, users) = contents::accounts(profile);
         let additions = Additions {
             groups,
             users,
             day: epoch.seconds().div_euclid(DAY),
-            overlaid: contents::read(profile, self.options.context.as_deref())?,
+            overlaid: files,
             root: match profile.image.root_account {
                 RootAccount::Locked => RootPassword::Locked,
                 RootAccount::AsInBase => RootPassword::AsItIs,
@@ -256,7 +278,14 @@ impl Build<'_> {
             records: prepared.records.clone(),
         };
         let base = prepared.base.clone();
-        Ok(stage::stage(&prepared.plan, base, packages, &additions, self.options.scripts, self.reporter)?)
+        Ok(stage::stage(
+            &prepared.plan,
+            base,
+            packages,
+            &additions,
+            self.options.scripts,
+            self.fetcher.reporter,
+        )?)
     }
 
     fn emit(&self, composed: &[Composed]) -> Result<Report, Error> {
@@ -279,11 +308,12 @@ impl Build<'_> {
         let mut architectures = Vec::new();
         for (composed, layer) in composed.iter().zip(&layers) {
             let Composed { config, .. } = composed;
-            let images = squash::pack(layer, config, &forms, &directory, self.options.jobs, self.reporter)?;
+            let images =
+                squash::pack(layer, config, &forms, &directory, self.fetcher.jobs, self.fetcher.reporter)?;
             architectures.push(EmittedArch { arch: composed.prepared.plan.arch, layer, config, images });
         }
         let emitted = Emitted { architectures, references: &references };
-        let written = emit::emit(&emitted, outputs, self.reporter)?;
+        let written = emit::emit(&emitted, outputs, self.fetcher.reporter)?;
         let reported = outputs.iter().zip(written).map(|(output, written)| ReportedOutput {
             kind: output.kind.as_str(),
             destination: output.destination.to_string(),

@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::content::{ClosedFile, Content, OpenFile, ReadAt as _, sha256_from};
+use crate::fetch::{self, FetchError, Fetcher};
 use crate::kind::{Explain, Kind};
 use crate::path::{PathError, TreePath};
 use crate::profile::account::{Account as Named, Owner};
@@ -109,15 +110,18 @@ pub enum ContentsError {
         /// The path.
         path: TreePath,
     },
-    /// A file is to be downloaded.
-    #[error("{path} ({origin}) is to come from {url}: files over the network are not supported yet")]
+    /// Files are on the network, which may not be used.
+    #[error(transparent)]
+    Offline(#[from] FetchError),
+    /// A file cannot be fetched.
+    #[error("the source of {path} ({origin}): {error}")]
     Download {
         /// Where it should go.
         path: TreePath,
         /// Where the profile says so.
         origin: String,
-        /// Where it is.
-        url: String,
+        /// Why it cannot.
+        error: FetchError,
     },
 }
 
@@ -125,7 +129,7 @@ impl Explain for ContentsError {
     fn kind(&self) -> Kind {
         match self {
             Self::File { error, .. } => error.kind(),
-            Self::Download { .. } => Kind::Missing,
+            Self::Download { error, .. } | Self::Offline(error) => error.kind(),
             Self::Outside { .. }
             | Self::NotEmbedded { .. }
             | Self::Special { .. }
@@ -146,7 +150,7 @@ impl Explain for ContentsError {
                 "copy it into that directory (a link does not do), or allow another one: --context DIR"
                     .to_owned(),
             ),
-            Self::Download { .. } => Some("fetch it yourself and name it as source".to_owned()),
+            Self::Download { error, .. } | Self::Offline(error) => error.hint(),
             Self::File { error, .. } => error.hint(),
             Self::Special { .. } | Self::Name { .. } | Self::NotUtf8 { .. } => {
                 Some("leave it out; of a directory, with exclude = [\"PATTERN\"]".to_owned())
@@ -159,7 +163,11 @@ impl Explain for ContentsError {
 /// Everything the profile puts into the tree, in its order: directories, files, links.
 ///
 /// `context` is the directory that sources may lie in beside the profile's own.
-pub fn read(profile: &Profile, context: Option<&Path>) -> Result<Vec<Overlaid>, ContentsError> {
+pub fn read(
+    fetcher: &Fetcher<'_>,
+    profile: &Profile,
+    context: Option<&Path>,
+) -> Result<Vec<Overlaid>, ContentsError> {
     let mut overlaid = Vec::new();
     for directory in &profile.directories {
         overlaid.push(Overlaid {
@@ -169,9 +177,18 @@ pub fn read(profile: &Profile, context: Option<&Path>) -> Result<Vec<Overlaid>, 
             owner: Some(owner(&directory.owner)),
         });
     }
+    let mut missing = Vec::new();
     for entry in &profile.files {
-        let reading = Reading { entry, context };
-        overlaid.extend(reading.read()?);
+        match (Reading { fetcher, entry, context }).read() {
+            // Named at once and not one by one.
+            Err(ContentsError::Download { error: FetchError::Offline { missing: more }, .. }) => {
+                missing.extend(more);
+            }
+            read => overlaid.extend(read?),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(FetchError::Offline { missing }.into());
     }
     for link in &profile.links {
         overlaid.push(Overlaid {
@@ -201,6 +218,7 @@ fn check_reserved(profile: &Profile, overlaid: &[Overlaid]) -> Result<(), Conten
 }
 
 struct Reading<'a> {
+    fetcher: &'a Fetcher<'a>,
     entry: &'a FileEntry,
     context: Option<&'a Path>,
 }
@@ -209,11 +227,15 @@ impl Reading<'_> {
     fn read(&self) -> Result<Vec<Overlaid>, ContentsError> {
         match &self.entry.source {
             FileSource::Content(text) => Ok(vec![self.file(Content::of_bytes(text.as_bytes()), None)]),
-            FileSource::Download { url, .. } => Err(ContentsError::Download {
-                path: self.entry.path.clone(),
-                origin: self.origin(),
-                url: url.to_string(),
-            }),
+            FileSource::Download { url, sha256 } => {
+                let content = fetch::file(self.fetcher, url, *sha256, MAX_FILE);
+                let content = content.map_err(|error| ContentsError::Download {
+                    path: self.entry.path.clone(),
+                    origin: self.origin(),
+                    error,
+                })?;
+                Ok(vec![self.file(content, None)])
+            }
             FileSource::Local(local) => match local.path.place() {
                 Some(Place::Disk(path)) => self.on_disk(local, &path),
                 Some(Place::Embedded { profile, path }) => {

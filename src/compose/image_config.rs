@@ -34,7 +34,7 @@ pub(super) fn image_config(prepared: &Prepared, user: String, epoch: Epoch, note
     config.working_dir = image.working_directory.as_ref().map(ToString::to_string).unwrap_or_default();
     config.labels.clone_from(&image.labels);
     if let Some(base) = &prepared.provenance {
-        config.labels.insert(LABEL_BASE_TRUST.to_owned(), base.trust.to_string());
+        config.labels.insert(LABEL_BASE_TRUST.to_owned(), base.trust.label());
     }
     if !notes.unsatisfied.is_empty() {
         config.labels.insert(LABEL_UNSATISFIED.to_owned(), notes.unsatisfied.join("; "));

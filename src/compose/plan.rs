@@ -7,7 +7,6 @@
 //! Source: design, "The way the data goes", "The profile".
 
 use std::collections::HashSet;
-use std::num::NonZeroUsize;
 
 use super::apk_records::ApkRecords;
 use super::base_proof;
@@ -19,13 +18,12 @@ use crate::apk::installed::{InstalledPackage, InstalledText};
 use crate::apk::package::Expected;
 use crate::apk::version::Version;
 use crate::arch::Arch;
-use crate::fetch::{self, FetchError, PackageRequest, TrustRung};
+use crate::fetch::{self, FetchError, Fetcher, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
-use crate::profile::{Draft, Profile, ProfileError, Upgrade, Values};
+use crate::profile::{BaseTrust, Draft, Profile, ProfileError, Upgrade, Values};
 use crate::report::Reporter;
 use crate::solve::{self, Action, Refusal, Solution, Source};
-use crate::store::Store;
 use crate::tree::base::{Base, BaseError};
 use crate::tree::database::Database;
 use crate::tree::place::Installation;
@@ -234,30 +232,50 @@ impl Explain for PlanError {
     }
 }
 
-/// The base of a profile, from `store` or fetched into it; nothing if it has none.
-pub fn fetch_base(
-    store: &Store,
-    draft: &Draft,
-    arch: Arch,
-    reporter: &dyn Reporter,
-) -> Result<Option<fetch::Base>, PlanError> {
-    Ok(sources::base(store, draft.alpine(), arch, reporter)?)
+/// What a profile is planned with: its indexes, and its base if it has one.
+#[derive(Debug)]
+pub struct Sources {
+    /// The base.
+    pub base: Option<fetch::Base>,
+    repositories: Vec<NamedRepository>,
+    indexes: Vec<VerifiedIndex>,
 }
 
-/// Reads the indexes, settles the profile for `arch`, and plans over `base`, that of [`fetch_base`].
+/// Fetches what `draft` is planned with for `arch`, the base beside the indexes.
+pub fn fetch_sources(fetcher: &Fetcher<'_>, draft: &Draft, arch: Arch) -> Result<Sources, PlanError> {
+    let alpine = draft.alpine();
+    let indexes = || {
+        let repositories = sources::repositories(fetcher, alpine, arch)?;
+        let fetchable: Vec<fetch::Repository> =
+            repositories.iter().map(|named| named.repository.clone()).collect();
+        let indexes = fetch::indexes(fetcher, &fetchable)?;
+        Ok((repositories, indexes))
+    };
+    let (base, indexes) = std::thread::scope(|scope| {
+        let base = scope.spawn(|| sources::base(fetcher, alpine, arch));
+        let indexes = indexes();
+        (base.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), indexes)
+    });
+    let (base, (repositories, indexes)) = match (base, indexes) {
+        (Ok(base), Ok(indexes)) => (base, indexes),
+        // What is missing offline is named for both at once.
+        (Err(SourcesError::Fetch(one)), Err(SourcesError::Fetch(other))) => {
+            return Err(one.and(other).into());
+        }
+        (Err(error), _) | (_, Err(error)) => return Err(error.into()),
+    };
+    Ok(Sources { base, repositories, indexes })
+}
+
+/// Settles the profile for `arch`, and plans with `sources`, those of [`fetch_sources`].
 pub fn prepare(
-    store: &Store,
+    fetcher: &Fetcher<'_>,
     draft: &Draft,
-    base: Option<fetch::Base>,
+    sources: Sources,
     arch: Arch,
-    jobs: NonZeroUsize,
-    reporter: &dyn Reporter,
 ) -> Result<Prepared, PlanError> {
     let alpine = draft.alpine();
-    let repositories = sources::repositories(alpine, arch)?;
-    let fetchable: Vec<fetch::Repository> =
-        repositories.iter().map(|named| named.repository.clone()).collect();
-    let indexes = fetch::indexes(&fetchable, jobs, reporter)?;
+    let Sources { base, repositories, indexes } = sources;
     let mut provenance = base;
     let base = match &provenance {
         Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())
@@ -266,14 +284,19 @@ pub fn prepare(
     };
     if let Some(provenance) = &mut provenance
         && provenance.trust > TrustRung::Packages
-        && base_proof::is_proved(store, &base.installation, &repositories, &indexes, jobs)
+        && base_proof::is_proved(fetcher, &base.installation, &repositories, &indexes)
     {
         provenance.trust = TrustRung::Packages;
+    }
+    if let Some(fetch::Base { trust: TrustRung::SidecarInTheClear, file, .. }) = &provenance
+        && alpine.base_trust == BaseTrust::Proven
+    {
+        return Err(FetchError::BaseInTheClear { file: file.clone() }.into());
     }
     let solver =
         Solver { repositories: &repositories, indexes: &indexes, installed: base.installed.as_ref(), arch };
     let profile = draft.resolve(arch, &solver.variables(draft)?)?;
-    let plan = solver.plan(&profile, &base.installation.database, reporter)?;
+    let plan = solver.plan(&profile, &base.installation.database, fetcher.reporter)?;
     let records = ApkRecords::of(&profile, &repositories, &indexes);
     Ok(Prepared { profile, plan, base: base.installation, provenance, records, repositories, indexes })
 }

@@ -12,14 +12,12 @@ use super::contents;
 use crate::apk::dependency::Tag;
 use crate::apk::keys::{self, KeyError, Keyring, PublicKey};
 use crate::arch::Arch;
-use crate::fetch::{self, FetchError, Repository, Source, SourceError, Surroundings};
+use crate::fetch::{self, FetchError, Fetcher, Repository, Source, SourceError, Surroundings};
 use crate::kind::{Explain, Kind};
 use crate::profile::release::Branch;
 use crate::profile::repository::{RepositoryEntry, RepositoryLocation};
 use crate::profile::{Alpine, Base, Place, ProfilePath, Stated};
-use crate::report::Reporter;
 use crate::root::FileError;
-use crate::store::Store;
 
 /// A repository of the profile.
 #[derive(Debug, Clone)]
@@ -82,7 +80,11 @@ impl Explain for SourcesError {
 }
 
 /// The repositories of a profile, in order.
-pub fn repositories(alpine: &Alpine, arch: Arch) -> Result<Vec<NamedRepository>, SourcesError> {
+pub fn repositories(
+    fetcher: &Fetcher<'_>,
+    alpine: &Alpine,
+    arch: Arch,
+) -> Result<Vec<NamedRepository>, SourcesError> {
     let keys = Keys::read(alpine, arch)?;
     let mirrors = if alpine.repositories.iter().any(|entry| entry.location.is_official()) {
         mirrors(alpine)?
@@ -92,7 +94,7 @@ pub fn repositories(alpine: &Alpine, arch: Arch) -> Result<Vec<NamedRepository>,
     let is_below_release =
         |entry: &RepositoryEntry| matches!(entry.location, RepositoryLocation::BelowRelease(_));
     let branch = if alpine.repositories.iter().any(is_below_release) {
-        fetch::resolve_branch(alpine.release.branch(), &mirrors, arch)?
+        fetch::resolve_branch(fetcher, alpine.release.branch(), &mirrors, arch)?
     } else {
         alpine.release.branch()
     };
@@ -101,28 +103,22 @@ pub fn repositories(alpine: &Alpine, arch: Arch) -> Result<Vec<NamedRepository>,
         .repositories
         .iter()
         .map(|entry| {
-            Ok(NamedRepository {
-                repository: Repository::locate(&entry.location, &surroundings, keys.of(entry)?)?,
-                tag: entry.tag.clone(),
-                official: match &entry.location {
-                    RepositoryLocation::BelowRelease(name) => Some((branch, name.as_str().to_owned())),
-                    RepositoryLocation::BelowMirror { branch, name } => {
-                        Some((*branch, name.as_str().to_owned()))
-                    }
-                    RepositoryLocation::Url(_) | RepositoryLocation::Directory(_) => None,
-                },
-            })
+            let official = match &entry.location {
+                RepositoryLocation::BelowRelease(name) => Some((branch, name.as_str().to_owned())),
+                RepositoryLocation::BelowMirror { branch, name } => {
+                    let branch = fetch::resolve_branch(fetcher, *branch, &mirrors, arch)?;
+                    Some((branch, name.as_str().to_owned()))
+                }
+                RepositoryLocation::Url(_) | RepositoryLocation::Directory(_) => None,
+            };
+            let repository = Repository::locate(fetcher, &entry.location, &surroundings, keys.of(entry)?)?;
+            Ok(NamedRepository { repository, tag: entry.tag.clone(), official })
         })
         .collect()
 }
 
-/// The base of a profile, from `store` or fetched into it; nothing if it has none.
-pub fn base(
-    store: &Store,
-    alpine: &Alpine,
-    arch: Arch,
-    reporter: &dyn Reporter,
-) -> Result<Option<fetch::Base>, SourcesError> {
+/// The base of a profile, from the store or fetched into it; nothing if it has none.
+pub fn base(fetcher: &Fetcher<'_>, alpine: &Alpine, arch: Arch) -> Result<Option<fetch::Base>, SourcesError> {
     match &alpine.base {
         Base::Scratch => Ok(None),
         Base::Minirootfs => {
@@ -132,12 +128,10 @@ pub fn base(
                 arch,
                 sha256: alpine.base_sha256,
             };
-            Ok(Some(fetch::minirootfs(store, &wanted, reporter)?))
+            Ok(Some(fetch::minirootfs(fetcher, &wanted)?))
         }
         Base::Path(stated) => match stated.value.place() {
-            Some(Place::Disk(path)) => {
-                Ok(Some(fetch::rootfs_archive(store, &path, alpine.base_sha256, reporter)?))
-            }
+            Some(Place::Disk(path)) => Ok(Some(fetch::rootfs_archive(fetcher, &path, alpine.base_sha256)?)),
             _ => Err(SourcesError::EmbeddedBase { path: stated.value.to_string() }),
         },
     }

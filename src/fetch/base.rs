@@ -7,25 +7,26 @@
 //! Source: design, "Trust".
 
 use std::fmt;
-use std::io;
 use std::path::Path;
 
 use super::branch::resolve_branch;
 use super::error::{FetchError, PROFILE, Statement};
-use super::packages::{Watched, is_the_mirrors_fault};
+use super::fetcher::Fetcher;
+use super::packages::{Watched, again_if_damaged, refusal};
 use super::releases::{ListedMinirootfs, ReleaseList, plain};
-use super::source::{Opened, Source};
+use super::source::{Opened, Source, Way};
 use crate::arch::Arch;
-use crate::digest::{Sha256, Sha256Hasher, Sha512};
+use crate::content::{OpenFile, ReadAt as _, ReadFrom, sha256_from};
+use crate::digest::{Sha256, Sha512};
 use crate::profile::release::{Branch, Release, ReleaseVersion};
-use crate::report::{Reporter, Step};
+use crate::report::Step;
 use crate::root::{self, FileError};
-use crate::store::{Store, StoredRootfs};
+use crate::store::StoredRootfs;
 
 /// The longest checksum file, in bytes.
 const MAX_SIDECAR: u64 = 4096;
-/// How much is hashed at a time.
-const BUFFER: usize = 256 * 1024;
+/// The largest archive of a base whose length nobody states, in bytes.
+const MAX_ROOTFS: u64 = 4 << 30;
 
 /// Why a base is believed, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,8 +38,22 @@ pub enum TrustRung {
     Packages,
     /// A checksum beside it, in a local directory or in the program itself, states its digest.
     Sidecar,
+    /// A checksum beside it states its digest, and both came in the clear: over http.
+    SidecarInTheClear,
     /// It is a file of this machine that the profile names.
     LocalFile,
+}
+
+impl TrustRung {
+    /// What an image's label says of it. How the bytes came is not part of it: an image is the same from every
+    /// mirror.
+    #[must_use]
+    pub fn label(self) -> String {
+        match self {
+            Self::SidecarInTheClear => Self::Sidecar.to_string(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for TrustRung {
@@ -47,6 +62,7 @@ impl fmt::Display for TrustRung {
             Self::ExpectedSha256 => "base-sha256 of the profile",
             Self::Packages => "signed packages, whose files it has",
             Self::Sidecar => "the checksum beside it",
+            Self::SidecarInTheClear => "the checksum beside it, over http",
             Self::LocalFile => "a local file",
         })
     }
@@ -78,30 +94,36 @@ pub struct Minirootfs<'a> {
     pub sha256: Option<Sha256>,
 }
 
-/// The minirootfs of a release: from `store`, or fetched into it.
-pub fn minirootfs(
-    store: &Store,
-    wanted: &Minirootfs<'_>,
-    reporter: &dyn Reporter,
-) -> Result<Base, FetchError> {
-    let branch = resolve_branch(wanted.release.branch(), wanted.mirrors, wanted.arch)?;
+/// The minirootfs of a release: from the store, or fetched into it. A mirror that cannot be reached, or has
+/// something else than is stated, is passed over with a warning as long as there is another.
+pub fn minirootfs(fetcher: &Fetcher<'_>, wanted: &Minirootfs<'_>) -> Result<Base, FetchError> {
+    let branch = resolve_branch(fetcher, wanted.release.branch(), wanted.mirrors, wanted.arch)?;
+    let directory = format!("{branch}/releases/{}", wanted.arch);
     let mut looked_at = Vec::new();
+    let mut refused: Option<FetchError> = None;
     for mirror in wanted.mirrors {
-        let directory = format!("{branch}/releases/{}", wanted.arch);
-        looked_at.push(mirror.locate_missing(&directory));
-        if let Some(found) = Found::look(mirror, &directory, branch, wanted)? {
-            return found.fetch(store, reporter);
+        let found = Found::look(fetcher, mirror, &directory, branch, wanted);
+        match found.and_then(|found| found.map(|found| found.fetch(fetcher)).transpose()) {
+            Ok(Some(base)) => {
+                if let Some(refused) = refused {
+                    fetcher.warn_passed_over(&refused, &mirror.locate(&directory));
+                }
+                return Ok(base);
+            }
+            Ok(None) => looked_at.push(mirror.locate_missing(&directory)),
+            Err(error) if error.is_the_mirrors() => drop(refused.get_or_insert(error)),
+            Err(error) => return Err(error),
         }
     }
-    Err(FetchError::NoRelease { release: wanted.release.to_string(), arch: wanted.arch, looked_at })
+    let release = wanted.release.to_string();
+    Err(refused.unwrap_or(FetchError::NoRelease { release, arch: wanted.arch, looked_at }))
 }
 
-/// The root filesystem in the archive at `path`: from `store`, or copied into it.
+/// The root filesystem in the archive at `path`: from the store, or copied into it.
 pub fn rootfs_archive(
-    store: &Store,
+    fetcher: &Fetcher<'_>,
     path: &Path,
     sha256: Option<Sha256>,
-    reporter: &dyn Reporter,
 ) -> Result<Base, FetchError> {
     let location = path.display().to_string();
     let mut stated = Stated { file: location.clone(), ..Stated::default() };
@@ -112,12 +134,11 @@ pub fn rootfs_archive(
         Err(error) if error.is_not_found() => return Err(FetchError::NoBase { location }),
         other => other?,
     };
+    let file = OpenFile::new(file, path.to_owned()).map_err(FileError::on("look at", path))?;
     // The file may be another than last time, whatever it is called: its content is what is looked up.
-    let got = sha256_of(&file).map_err(FileError::on("read", path))?;
-    let rootfs = obtain(store, &stated, Some(got), reporter, || {
-        let opened = root::open_file(path)?;
-        let length = opened.metadata().map_err(FileError::on("look at", path))?.len();
-        Ok(Opened { reader: Box::new(opened), length })
+    let got = sha256_from(&file, 0).map_err(FileError::on("read", path))?;
+    let rootfs = obtain(fetcher, &stated, Some(got), || {
+        Ok(Opened { reader: Box::new(ReadFrom::new(&file, 0)), length: Some(file.length()) })
     })?;
     Ok(Base {
         rootfs,
@@ -125,19 +146,6 @@ pub fn rootfs_archive(
         file: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         release: None,
     })
-}
-
-fn sha256_of(mut file: &std::fs::File) -> io::Result<Sha256> {
-    use std::io::Read as _;
-    let mut hasher = Sha256Hasher::default();
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(hasher.finish());
-        }
-        hasher.update(buffer.get(..count).unwrap_or_default());
-    }
 }
 
 /// A minirootfs that a mirror has, with all that is stated about it.
@@ -153,12 +161,13 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     /// Looks in `directory` of `mirror`; nothing if the release is not there.
     fn look(
+        fetcher: &Fetcher<'_>,
         mirror: &'a Source,
         directory: &str,
         branch: Branch,
         wanted: &Minirootfs<'_>,
     ) -> Result<Option<Self>, FetchError> {
-        let list = ReleaseList::fetch(mirror, branch, wanted.arch)?;
+        let list = ReleaseList::fetch(fetcher, mirror, branch, wanted.arch)?;
         let listed = list.as_ref().map(|list| list.greatest(wanted.release, branch)).transpose()?.flatten();
         let (file, release) = match (listed, wanted.release) {
             (Some(listed), _) => (listed.file.clone(), listed.version.clone()),
@@ -169,45 +178,48 @@ impl<'a> Found<'a> {
             (None, Release::Series(_) | Release::Edge | Release::LatestStable) => return Ok(None),
         };
         let path = format!("{directory}/{file}");
-        if listed.is_none() && mirror.open(&path)?.is_none() {
-            return Ok(None);
-        }
         let mut stated = Stated { file: mirror.locate(&path), ..Stated::default() };
         if let (Some(list), Some(listed)) = (&list, listed) {
             stated.listed(list.location(), listed)?;
         }
-        stated.sidecars(mirror, &path, &file)?;
+        stated.sidecars(fetcher, mirror, &path, &file)?;
         let has_sidecar = !stated.is_empty();
+        if !has_sidecar && !mirror.has(fetcher, &path)? {
+            return Ok(None);
+        }
         if let Some(sha256) = wanted.sha256 {
             stated.sha256(PROFILE, sha256)?;
         }
-        let trust = match (wanted.sha256, has_sidecar) {
-            (Some(_), _) => TrustRung::ExpectedSha256,
-            // Every source there is so far is a local one.
-            (None, true) => TrustRung::Sidecar,
-            (None, false) => return Err(FetchError::NothingStated { file: stated.file }),
+        let trust = match (wanted.sha256, has_sidecar, mirror.way()) {
+            (Some(_), _, _) => TrustRung::ExpectedSha256,
+            (None, true, Way::Safe) => TrustRung::Sidecar,
+            (None, true, Way::Clear) => TrustRung::SidecarInTheClear,
+            (None, false, _) => return Err(FetchError::NothingStated { file: stated.file }),
         };
         Ok(Some(Self { mirror, path, file, release, stated, trust }))
     }
 
-    fn fetch(self, store: &Store, reporter: &dyn Reporter) -> Result<Base, FetchError> {
+    fn fetch(self, fetcher: &Fetcher<'_>) -> Result<Base, FetchError> {
         let known = self.stated.sha256.as_ref().map(|(_, sha256)| *sha256);
-        let rootfs = obtain(store, &self.stated, known, reporter, || {
-            let location = || self.mirror.locate(&self.path);
-            self.mirror.open(&self.path)?.ok_or_else(|| FetchError::NoBase { location: location() })
+        let rootfs = again_if_damaged(self.mirror.is_on_network(), || {
+            obtain(fetcher, &self.stated, known, || {
+                let location = || self.mirror.locate(&self.path);
+                let opened = self.mirror.open(fetcher, &self.path)?;
+                opened.ok_or_else(|| FetchError::NoBase { location: location() })
+            })
         })?;
         Ok(Base { rootfs, trust: self.trust, file: self.file, release: Some(self.release) })
     }
 }
 
-/// The root filesystem that is as stated: from `store`, if it is known by which digest, or copied into it.
-fn obtain(
-    store: &Store,
+/// The root filesystem that is as stated: from the store, if it is known by which digest, or copied into it.
+fn obtain<'a>(
+    fetcher: &Fetcher<'_>,
     stated: &Stated,
     known: Option<Sha256>,
-    reporter: &dyn Reporter,
-    open: impl FnOnce() -> Result<Opened, FetchError>,
+    open: impl FnOnce() -> Result<Opened<'a>, FetchError>,
 ) -> Result<StoredRootfs, FetchError> {
+    let Fetcher { store, reporter, .. } = *fetcher;
     if let Some(sha256) = known
         && let Some(rootfs) = store.recall_rootfs(sha256)?
     {
@@ -215,18 +227,19 @@ fn obtain(
         return Ok(rootfs);
     }
     let opened = open()?;
-    stated.check_length(opened.length)?;
+    if let Some(length) = opened.length {
+        stated.check_length(length)?;
+    }
     let (location, mut advanced) = (&stated.file, 0);
     let name = location.rsplit('/').next().unwrap_or(location);
-    reporter.begin(Step::Fetch, opened.length);
-    let reader = Watched::new(opened.reader, reporter, location, &mut advanced);
+    let length = opened.length.or(stated.size.as_ref().map(|(_, size)| *size));
+    reporter.begin(Step::Fetch, length.unwrap_or_default());
+    let reader = Watched::new(opened.reader, length, reporter, name, &mut advanced);
+    let limit = Some(length.unwrap_or(MAX_ROOTFS));
     let result = store
-        .add_rootfs(name, Some(opened.length), reader, |sha256, sha512| stated.check(sha256, sha512))
+        .add_rootfs(name, limit, reader, |sha256, sha512| stated.check(sha256, sha512))
         .map_err(|error| match error {
-            _ if reporter.interrupted() => FetchError::Interrupted,
-            FetchError::Store(error) if is_the_mirrors_fault(&error) => {
-                FetchError::Refused { location: location.clone(), error }
-            }
+            FetchError::Store(error) => refusal(error, location, reporter),
             error => error,
         });
     if result.is_ok() {
@@ -266,23 +279,27 @@ impl Stated {
         self.sha512(by, listed.sha512)
     }
 
-    fn sidecars(&mut self, mirror: &Source, path: &str, file: &str) -> Result<(), FetchError> {
-        let read = |extension: &str| -> Result<Option<(String, Vec<u8>)>, FetchError> {
-            let path = format!("{path}.{extension}");
-            Ok(mirror.read(&path, MAX_SIDECAR)?.map(|text| (mirror.locate(&path), text)))
-        };
-        let malformed = |location: &str, algorithm| FetchError::Sidecar {
-            location: location.to_owned(),
-            algorithm,
-            file: file.to_owned(),
-        };
-        if let Some((location, text)) = read("sha256")? {
-            let digest = sidecar(&text, file, Sha256::to_hex).ok_or_else(|| malformed(&location, SHA256))?;
-            self.sha256(&location, digest)?;
+    fn sidecars(
+        &mut self,
+        fetcher: &Fetcher<'_>,
+        mirror: &Source,
+        path: &str,
+        file: &str,
+    ) -> Result<(), FetchError> {
+        let at = |extension: &str| format!("{path}.{extension}");
+        let (sha256, sha512) = std::thread::scope(|scope| {
+            let other =
+                scope.spawn(|| read_sidecar(fetcher, mirror, &at("sha512"), file, SHA512, Sha512::to_hex));
+            let one = read_sidecar(fetcher, mirror, &at("sha256"), file, SHA256, Sha256::to_hex);
+            (one, other.join().unwrap_or(Ok(None)))
+        });
+        // Offline, what was not there when the rest was fetched cannot be told from what was not asked for.
+        let states = !self.is_empty() || matches!(sha256, Ok(Some(_))) || matches!(sha512, Ok(Some(_)));
+        if let Some(digest) = unless_offline(sha256, states)? {
+            self.sha256(&mirror.locate(&at("sha256")), digest)?;
         }
-        if let Some((location, text)) = read("sha512")? {
-            let digest = sidecar(&text, file, Sha512::to_hex).ok_or_else(|| malformed(&location, SHA512))?;
-            self.sha512(&location, digest)?;
+        if let Some(digest) = unless_offline(sha512, states)? {
+            self.sha512(&mirror.locate(&at("sha512")), digest)?;
         }
         Ok(())
     }
@@ -333,6 +350,33 @@ fn agree<D: PartialEq + fmt::Display>(
             *before = Some((by.to_owned(), digest));
             Ok(())
         }
+    }
+}
+
+/// The digest that the file at `path` states of `file`, if there is one.
+fn read_sidecar<D: std::str::FromStr + Copy>(
+    fetcher: &Fetcher<'_>,
+    mirror: &Source,
+    path: &str,
+    file: &str,
+    algorithm: &'static str,
+    to_hex: impl Fn(D) -> String,
+) -> Result<Option<D>, FetchError> {
+    mirror.read(fetcher, path, MAX_SIDECAR, |text| {
+        let location = || mirror.locate(path);
+        sidecar(text, file, &to_hex).ok_or_else(|| FetchError::Sidecar {
+            location: location(),
+            algorithm,
+            file: file.to_owned(),
+        })
+    })
+}
+
+/// Takes what is missing offline as not there, where something else states what the file must be.
+fn unless_offline<D>(read: Result<Option<D>, FetchError>, states: bool) -> Result<Option<D>, FetchError> {
+    match read {
+        Err(FetchError::Offline { .. }) if states => Ok(None),
+        other => other,
     }
 }
 

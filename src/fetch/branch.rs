@@ -4,6 +4,7 @@
 //! `v3.19.1-642-g9e5b575ce97` on a stable branch, `v20240606-2343-g...` on edge, whose tags are days.
 
 use super::error::FetchError;
+use super::fetcher::Fetcher;
 use super::releases::ReleaseList;
 use super::source::Source;
 use crate::arch::Arch;
@@ -14,21 +15,32 @@ use crate::profile::release::Branch;
 /// On a mirror `latest-stable` is a link to the branch. Where it is a plain file holding the branch's name,
 /// it is taken as that link: copies made by tools without symbolic links look so. Where it is neither, the
 /// list of releases in it says of which branch they are.
-pub fn resolve_branch(branch: Branch, mirrors: &[Source], arch: Arch) -> Result<Branch, FetchError> {
+pub fn resolve_branch(
+    fetcher: &Fetcher<'_>,
+    branch: Branch,
+    mirrors: &[Source],
+    arch: Arch,
+) -> Result<Branch, FetchError> {
     if branch != Branch::LatestStable {
         return Ok(branch);
     }
     let name = branch.to_string();
+    let mut refused: Option<FetchError> = None;
     for mirror in mirrors {
-        if let Some(Branch::Stable(series)) = mirror.link_name(&name).and_then(|link| link.parse().ok()) {
+        let link = mirror.link_name(&name).and_then(|link| link.parse().ok());
+        if let Some(Branch::Stable(series)) = link {
             return Ok(Branch::Stable(series));
         }
-        if let Some(list) = ReleaseList::fetch(mirror, branch, arch)? {
-            return list.branch();
+        let listed = ReleaseList::fetch(fetcher, mirror, branch, arch);
+        match listed.and_then(|list| list.map(|list| list.branch()).transpose()) {
+            Ok(Some(branch)) => return Ok(branch),
+            Ok(None) => {}
+            Err(error) if error.is_the_mirrors() => drop(refused.get_or_insert(error)),
+            Err(error) => return Err(error),
         }
     }
     let looked_at = mirrors.iter().map(|mirror| mirror.locate_missing(&name)).collect();
-    Err(FetchError::NoRelease { release: name, arch, looked_at })
+    Err(refused.unwrap_or(FetchError::NoRelease { release: name, arch, looked_at }))
 }
 
 /// Whether an index with this `DESCRIPTION` is of `branch`. One key signs the indexes of many branches, so

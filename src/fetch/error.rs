@@ -1,5 +1,6 @@
 //! What can go wrong with fetching.
 
+use super::http::HttpError;
 use super::source::SourceError;
 use crate::apk::index::Flaw;
 use crate::apk::index_file::IndexFileError;
@@ -16,12 +17,26 @@ pub(super) const PROFILE: &str = "base-sha256 of the profile";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// A place has an address that cannot be used.
+    /// A place cannot be reached, or does not give what it has.
     #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A file of a mirror could not be read.
+    Source(SourceError),
+    /// A file of this machine could not be read.
     #[error(transparent)]
     File(#[from] FileError),
+    /// What is on the network, which may not be used, and not in the store.
+    #[error("not in the cache, and the network may not be used:\n  {}", .missing.join("\n  "))]
+    Offline {
+        /// Everything that is known to be missing.
+        missing: Vec<String>,
+    },
+    /// Nothing but a checksum that came in the clear speaks for the base.
+    #[error(
+        "{file} cannot be trusted: its checksum came over http like the file itself\n  anybody on the way could have changed both"
+    )]
+    BaseInTheClear {
+        /// The base.
+        file: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -157,6 +172,12 @@ pub enum FetchError {
         /// Where it would be.
         location: String,
     },
+    /// A file that the profile names by URL is not there.
+    #[error("{location} is not there")]
+    NoFile {
+        /// Where it would be.
+        location: String,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -229,9 +250,12 @@ impl Explain for FetchError {
             Self::Source(error) => error.kind(),
             Self::File(error) => error.kind(),
             Self::Store(error) | Self::Refused { error, .. } => error.kind(),
-            Self::NoIndex { .. } | Self::NoPackage { .. } | Self::NoRelease { .. } | Self::NoBase { .. } => {
-                Kind::Missing
-            }
+            Self::Offline { .. }
+            | Self::NoIndex { .. }
+            | Self::NoPackage { .. }
+            | Self::NoRelease { .. }
+            | Self::NoBase { .. }
+            | Self::NoFile { .. } => Kind::Missing,
             Self::Index { error, .. } => error.kind(),
             Self::WrongBranch { .. }
             | Self::Unfetchable { .. }
@@ -240,7 +264,8 @@ impl Explain for FetchError {
             | Self::Sidecar { .. }
             | Self::Disagreement { .. }
             | Self::NotAsStated { .. }
-            | Self::NothingStated { .. } => Kind::Integrity,
+            | Self::NothingStated { .. }
+            | Self::BaseInTheClear { .. } => Kind::Integrity,
             Self::Interrupted => Kind::Interrupted,
         }
     }
@@ -264,6 +289,13 @@ impl Explain for FetchError {
             Self::WrongBranch { .. } => {
                 Some("the mirror has the index of another branch in this directory: use another mirror".to_owned())
             }
+            Self::Offline { .. } => {
+                Some("run once without --offline, with the same --cache-dir, or give a --mirror directory".to_owned())
+            }
+            Self::BaseInTheClear { .. } => Some(
+                "use an https mirror, or state what it must be under [alpine]: base-sha256 = \"...\"; base-trust = \"checksum\" believes the checksum all the same"
+                    .to_owned(),
+            ),
             Self::NothingStated { .. } => {
                 Some("give its digest: base-sha256 = \"...\" under [alpine]".to_owned())
             }
@@ -279,14 +311,106 @@ impl Explain for FetchError {
             Self::Unfetchable { .. } | Self::Unnameable { .. } => {
                 Some("no apk could fetch it either: tell the repository's owner".to_owned())
             }
+            Self::NoFile { .. } => Some("look at its `url` in the profile".to_owned()),
             Self::Interrupted => None,
         }
     }
 
     fn is_transient(&self) -> bool {
         match self {
+            Self::Source(error) => error.is_transient(),
             Self::Store(error) => error.is_transient(),
             _ => false,
+        }
+    }
+}
+
+impl FetchError {
+    /// Whether another mirror may do better.
+    pub(super) fn is_the_mirrors(&self) -> bool {
+        match self {
+            Self::Source(SourceError::Http(error)) => !matches!(error, HttpError::Interrupted),
+            Self::Source(SourceError::File(_) | SourceError::Offline { .. })
+            | Self::Offline { .. }
+            | Self::Refused { .. }
+            | Self::Index { .. }
+            | Self::WrongBranch { .. }
+            | Self::ReleaseList { .. }
+            | Self::Sidecar { .. }
+            | Self::Disagreement { .. }
+            | Self::NotAsStated { .. }
+            | Self::NothingStated { .. } => true,
+            Self::Source(SourceError::Outside { .. })
+            | Self::File(_)
+            | Self::BaseInTheClear { .. }
+            | Self::Store(_)
+            | Self::NoIndex { .. }
+            | Self::Unfetchable { .. }
+            | Self::Unnameable { .. }
+            | Self::NoPackage { .. }
+            | Self::NoRelease { .. }
+            | Self::NoBase { .. }
+            | Self::NoFile { .. }
+            | Self::Interrupted => false,
+        }
+    }
+
+    /// The server that is not there, if that is what went wrong.
+    pub(super) fn unreachable_server(&self) -> Option<&str> {
+        match self {
+            Self::Source(SourceError::Http(error)) => error.unreachable_server(),
+            _ => None,
+        }
+    }
+
+    /// Whether a mirror may have moved on since its index was read: what the index lists is not there any
+    /// more, or something else is.
+    pub fn may_be_outdated_index(&self) -> bool {
+        matches!(self, Self::NoPackage { .. } | Self::Refused { .. })
+    }
+
+    /// Sets what is only missing offline apart from other failures, which end the work at once.
+    pub(super) fn set_missing_apart<T>(result: Result<T, Self>) -> Result<Result<T, Vec<String>>, Self> {
+        match result {
+            Ok(value) => Ok(Ok(value)),
+            Err(Self::Offline { missing }) => Ok(Err(missing)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All values, or one failure that names everything that is missing.
+    pub(super) fn all_or_missing<T>(results: Vec<Result<T, Vec<String>>>) -> Result<Vec<T>, Self> {
+        let mut values = Vec::with_capacity(results.len());
+        let mut missing: Vec<String> = Vec::new();
+        for result in results {
+            match result {
+                Ok(value) => values.push(value),
+                Err(locations) => missing.extend(locations),
+            }
+        }
+        if missing.is_empty() { Ok(values) } else { Err(Self::Offline { missing }) }
+    }
+
+    /// Of two failures the one to tell: the first, unless that only tells what is missing offline; what is
+    /// missing for both, at once.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Offline { mut missing }, Self::Offline { missing: more }) => {
+                missing.extend(more);
+                Self::Offline { missing }
+            }
+            (Self::Offline { .. }, error) | (error, _) => error,
+        }
+    }
+}
+
+/// What is missing offline is gathered, and so has a form of its own.
+impl From<SourceError> for FetchError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Offline { location } => Self::Offline { missing: vec![location] },
+            error => Self::Source(error),
         }
     }
 }

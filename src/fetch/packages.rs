@@ -1,15 +1,17 @@
 //! Fetching the packages of a plan.
 
 use std::io::{self, Read};
-use std::num::NonZeroUsize;
 
 use super::error::FetchError;
+use super::fetcher::Fetcher;
+use super::http::HttpError;
 use super::parallel;
 use super::repository::Repository;
+use super::source::SourceError;
 use crate::apk::index::{Flaw, Package};
 use crate::apk::package::Expected;
 use crate::report::{Reporter, Step};
-use crate::store::{Store, StoreError, StoredPackage};
+use crate::store::{StoreError, StoredPackage};
 
 /// A package to fetch.
 #[derive(Debug, Clone)]
@@ -68,16 +70,20 @@ impl<'a> PackageRequest<'a> {
     }
 }
 
-/// The packages asked for, verified, in the order of `requests`: from `store`, or fetched into it.
+/// The packages asked for, verified, in the order of `requests`: from the store, or fetched into it.
 pub fn packages(
-    store: &Store,
+    fetcher: &Fetcher<'_>,
     requests: &[PackageRequest<'_>],
-    jobs: NonZeroUsize,
-    reporter: &dyn Reporter,
 ) -> Result<Vec<StoredPackage>, FetchError> {
+    let reporter = fetcher.reporter;
     let total = requests.iter().map(|request| request.expected.size).fold(0, u64::saturating_add);
     reporter.begin(Step::Fetch, total);
-    let result = parallel::map(requests, jobs, reporter, |request| package(store, request, reporter));
+    let on_network = requests.iter().any(|request| request.repository.is_on_network());
+    let result = parallel::map(requests, fetcher.threads(on_network), reporter, |request| {
+        // What is missing offline is named at once and not one by one.
+        FetchError::set_missing_apart(package(fetcher, request))
+    });
+    let result = result.and_then(FetchError::all_or_missing);
     if result.is_ok() {
         reporter.end(Step::Fetch);
     }
@@ -86,11 +92,8 @@ pub fn packages(
 
 /// One package. A mirror that does not have it, or has something else under its name, is passed over as
 /// long as there is another: whatever is taken in the end is what the index lists.
-fn package(
-    store: &Store,
-    request: &PackageRequest<'_>,
-    reporter: &dyn Reporter,
-) -> Result<StoredPackage, FetchError> {
+fn package(fetcher: &Fetcher<'_>, request: &PackageRequest<'_>) -> Result<StoredPackage, FetchError> {
+    let Fetcher { store, reporter, .. } = *fetcher;
     let (expected, keyring) = (&request.expected, request.repository.keyring());
     let name = expected.to_string();
     if let Some(package) = store.recall_package(expected, keyring)? {
@@ -103,23 +106,22 @@ fn package(
     let mut refused: Option<FetchError> = None;
     for place in request.repository.places(&path) {
         let location = place.location();
-        let Some(opened) = place.open()? else {
-            looked_at.push(location);
-            continue;
+        let take = || {
+            let Some(opened) = place.open(fetcher)? else { return Ok(None) };
+            let reader = Watched::new(opened.reader, opened.length, reporter, &name, &mut advanced);
+            let added = store.add_package(expected, keyring, &name, reader);
+            added.map(Some).map_err(|error| refusal(error, &location, reporter))
         };
-        let reader = Watched::new(opened.reader, reporter, &name, &mut advanced);
-        match store.add_package(expected, keyring, &name, reader) {
-            Ok(package) => {
+        match again_if_damaged(place.is_on_network(), take) {
+            Ok(Some(package)) => {
                 if let Some(refused) = refused {
-                    reporter.warn(&format!("{refused}\ntaken from {location} instead"));
+                    fetcher.warn_passed_over(&refused, &location);
                 }
                 return Ok(package);
             }
-            Err(_) if reporter.interrupted() => return Err(FetchError::Interrupted),
-            Err(error) if is_the_mirrors_fault(&error) => {
-                refused.get_or_insert(FetchError::Refused { location, error });
-            }
-            Err(error) => return Err(error.into()),
+            Ok(None) => looked_at.push(location),
+            Err(error) if error.is_the_mirrors() => drop(refused.get_or_insert(error)),
+            Err(error) => return Err(error),
         }
     }
     Err(refused.unwrap_or_else(|| FetchError::NoPackage {
@@ -129,8 +131,40 @@ fn package(
     }))
 }
 
+/// Does `take` once more if what came over the network is not what was expected: it may have been put together
+/// of two versions, or damaged on the way.
+pub(super) fn again_if_damaged<T>(
+    on_network: bool,
+    mut take: impl FnMut() -> Result<T, FetchError>,
+) -> Result<T, FetchError> {
+    match take() {
+        Err(
+            FetchError::Refused { .. }
+            | FetchError::NotAsStated { .. }
+            | FetchError::Source(SourceError::Http(HttpError::Changed { .. })),
+        ) if on_network => take(),
+        other => other,
+    }
+}
+
+/// What it is that the store did not take what `location` has.
+pub(super) fn refusal(error: StoreError, location: &str, reporter: &dyn Reporter) -> FetchError {
+    match error {
+        _ if reporter.interrupted() => FetchError::Interrupted,
+        StoreError::Source { object, error } => match error.downcast::<HttpError>() {
+            Ok(error) => SourceError::Http(error).into(),
+            Err(error) => {
+                let error = StoreError::Source { object, error };
+                FetchError::Refused { location: location.to_owned(), error }
+            }
+        },
+        error if is_the_mirrors_fault(&error) => FetchError::Refused { location: location.to_owned(), error },
+        error => error.into(),
+    }
+}
+
 /// Whether another mirror may do better.
-pub(super) fn is_the_mirrors_fault(error: &StoreError) -> bool {
+fn is_the_mirrors_fault(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::Source { .. }
@@ -138,10 +172,11 @@ pub(super) fn is_the_mirrors_fault(error: &StoreError) -> bool {
             | StoreError::Package(_)
             | StoreError::Data(_)
             | StoreError::Rootfs { .. }
+            | StoreError::Digest { .. }
     )
 }
 
-/// Tells the reporter what is read, and stops when the user asks to.
+/// Tells the reporter what is read of a file, and stops when the user asks to.
 pub(super) struct Watched<'a, R> {
     reader: R,
     reporter: &'a dyn Reporter,
@@ -152,8 +187,22 @@ pub(super) struct Watched<'a, R> {
 }
 
 impl<'a, R> Watched<'a, R> {
-    pub(super) fn new(reader: R, reporter: &'a dyn Reporter, object: &'a str, advanced: &'a mut u64) -> Self {
+    /// `length` is that of the file, in bytes, if it is known.
+    pub(super) fn new(
+        reader: R,
+        length: Option<u64>,
+        reporter: &'a dyn Reporter,
+        object: &'a str,
+        advanced: &'a mut u64,
+    ) -> Self {
+        reporter.begin_file(Step::Fetch, object, length);
         Self { reader, reporter, object, read: 0, advanced }
+    }
+}
+
+impl<R> Drop for Watched<'_, R> {
+    fn drop(&mut self) {
+        self.reporter.end_file(Step::Fetch, self.object);
     }
 }
 
@@ -168,6 +217,7 @@ impl<R: Read> Read for Watched<'_, R> {
             *self.advanced = self.read;
             self.reporter.advance(Step::Fetch, more, self.object);
         }
+        self.reporter.advance_file(Step::Fetch, count as u64, self.object);
         Ok(count)
     }
 }

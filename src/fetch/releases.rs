@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{FetchError, ReleaseListFlaw};
+use super::fetcher::Fetcher;
 use super::source::Source;
 use crate::arch::Arch;
 use crate::digest::{Sha256, Sha512};
@@ -39,14 +40,20 @@ pub(super) struct ListedMinirootfs {
 
 impl ReleaseList {
     /// The list in `branch`, a directory of `mirror`, if there is one.
-    pub(super) fn fetch(mirror: &Source, branch: Branch, arch: Arch) -> Result<Option<Self>, FetchError> {
+    pub(super) fn fetch(
+        fetcher: &Fetcher<'_>,
+        mirror: &Source,
+        branch: Branch,
+        arch: Arch,
+    ) -> Result<Option<Self>, FetchError> {
         let path = format!("{branch}/releases/{arch}/latest-releases.yaml");
-        let location = mirror.locate(&path);
-        let Some(bytes) = mirror.read(&path, MAX_LIST)? else { return Ok(None) };
-        match parse(&bytes, arch) {
-            Ok(minirootfs) => Ok(Some(Self { location, minirootfs })),
-            Err(flaw) => Err(FetchError::ReleaseList { location, flaw }),
-        }
+        mirror.read(fetcher, &path, MAX_LIST, |bytes| {
+            let location = mirror.locate(&path);
+            match parse(bytes, arch) {
+                Ok(minirootfs) => Ok(Self { location, minirootfs }),
+                Err(flaw) => Err(FetchError::ReleaseList { location, flaw }),
+            }
+        })
     }
 
     /// Where it was read.

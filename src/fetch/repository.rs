@@ -1,18 +1,16 @@
 //! A repository: where its files are, and whose signatures it accepts.
 
-use std::num::NonZeroUsize;
-
 use super::branch::{is_described_by, resolve_branch};
 use super::error::FetchError;
+use super::fetcher::Fetcher;
 use super::parallel;
-use super::source::{Opened, Source};
+use super::source::{Opened, Source, SourceError};
 use crate::apk::index_file::{MAX_INDEX_FILE, VerifiedIndex};
 use crate::apk::keys::Keyring;
 use crate::arch::Arch;
 use crate::profile::release::Branch;
 use crate::profile::repository::RepositoryLocation;
-use crate::report::{Reporter, Step};
-use crate::root::FileError;
+use crate::report::Step;
 
 /// The name of the index below the architecture's directory.
 const INDEX: &str = "APKINDEX.tar.gz";
@@ -45,6 +43,7 @@ pub struct Surroundings<'a> {
 impl Repository {
     /// The repository at `location`, which accepts the keys of `keyring`.
     pub fn locate(
+        fetcher: &Fetcher<'_>,
         location: &RepositoryLocation,
         surroundings: &Surroundings<'_>,
         keyring: Keyring,
@@ -52,13 +51,13 @@ impl Repository {
         let Surroundings { mirrors, branch, arch } = *surroundings;
         let at = |source| Self::at(&location.to_string(), source, arch, keyring.clone());
         Ok(match location {
-            RepositoryLocation::Url(url) => at(Source::of_url(url)?),
+            RepositoryLocation::Url(url) => at(Source::Network(url.clone())),
             RepositoryLocation::Directory(path) => at(Source::of_path(path)?),
             RepositoryLocation::BelowRelease(name) => {
                 Self::of_branch(mirrors, branch, name.as_str(), arch, keyring)
             }
             RepositoryLocation::BelowMirror { branch, name } => {
-                let branch = resolve_branch(*branch, mirrors, arch)?;
+                let branch = resolve_branch(fetcher, *branch, mirrors, arch)?;
                 Self::of_branch(mirrors, branch, name.as_str(), arch, keyring)
             }
         })
@@ -100,6 +99,11 @@ impl Repository {
         &self.keyring
     }
 
+    /// Whether any of its files may come over the network.
+    pub(super) fn is_on_network(&self) -> bool {
+        self.sources.iter().any(Source::is_on_network)
+    }
+
     /// The places that may have the file at `path` of this repository, in order.
     pub(super) fn places(&self, path: &str) -> impl Iterator<Item = Place<'_>> {
         let path = format!("{}{path}", self.directory);
@@ -114,61 +118,81 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    pub(super) fn open(&self) -> Result<Option<Opened>, FileError> {
-        self.source.open(&self.path)
-    }
-
-    pub(super) fn read(&self, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
-        self.source.read(&self.path, limit)
+    pub(super) fn open<'f>(&self, fetcher: &Fetcher<'f>) -> Result<Option<Opened<'f>>, SourceError> {
+        self.source.open(fetcher, &self.path)
     }
 
     pub(super) fn location(&self) -> String {
         self.source.locate(&self.path)
     }
+
+    pub(super) fn is_on_network(&self) -> bool {
+        self.source.is_on_network()
+    }
 }
 
 /// The index of `repository`, verified.
 ///
-/// The first mirror that has one decides: that it is refused there is an error, not a reason to ask another.
-pub fn index(repository: &Repository) -> Result<VerifiedIndex, FetchError> {
+/// A mirror that cannot be reached, or whose index is refused, is passed over with a warning as long as there is
+/// another: whichever is taken in the end has a good signature.
+pub fn index(fetcher: &Fetcher<'_>, repository: &Repository) -> Result<VerifiedIndex, FetchError> {
     let path = format!("{}/{INDEX}", repository.arch);
     let mut looked_at = Vec::new();
+    let mut refused: Option<FetchError> = None;
     for place in repository.places(&path) {
         let location = place.location();
-        let Some(file) = place.read(MAX_INDEX_FILE)? else {
-            looked_at.push(place.source.locate_missing(&place.path));
-            continue;
-        };
-        let name = repository.name.clone();
-        let index = match VerifiedIndex::check(INDEX_TEXT, &file, &repository.keyring) {
-            Ok(index) => index,
-            Err(error) => return Err(FetchError::Index { repository: name, location, error }),
-        };
-        return match repository.branch {
+        let accept = |file: &[u8]| repository.accept(file, &location);
+        match place.source.read(fetcher, &place.path, MAX_INDEX_FILE, accept) {
+            Ok(Some(index)) => {
+                if let Some(refused) = refused {
+                    fetcher.warn_passed_over(&refused, &location);
+                }
+                return Ok(index);
+            }
+            Ok(None) => looked_at.push(place.source.locate_missing(&place.path)),
+            Err(error) if error.is_the_mirrors() => drop(refused.get_or_insert(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused.unwrap_or_else(|| FetchError::NoIndex {
+        repository: repository.name.clone(),
+        arch: repository.arch,
+        looked_at,
+    }))
+}
+
+impl Repository {
+    /// Takes `file`, read from `location`, for its index.
+    fn accept(&self, file: &[u8], location: &str) -> Result<VerifiedIndex, FetchError> {
+        let (repository, location) = (|| self.name.clone(), || location.to_owned());
+        let index = VerifiedIndex::check(INDEX_TEXT, file, &self.keyring)
+            .map_err(|error| FetchError::Index { repository: repository(), location: location(), error })?;
+        match self.branch {
             Some(branch) if !is_described_by(branch, index.description()) => Err(FetchError::WrongBranch {
-                repository: name,
-                location,
+                repository: repository(),
+                location: location(),
                 branch,
                 description: index.description().to_owned(),
             }),
             _ => Ok(index),
-        };
+        }
     }
-    Err(FetchError::NoIndex { repository: repository.name.clone(), arch: repository.arch, looked_at })
 }
 
 /// The indexes of `repositories`, verified, in their order.
-pub fn indexes(
-    repositories: &[Repository],
-    jobs: NonZeroUsize,
-    reporter: &dyn Reporter,
-) -> Result<Vec<VerifiedIndex>, FetchError> {
+pub fn indexes(fetcher: &Fetcher<'_>, repositories: &[Repository]) -> Result<Vec<VerifiedIndex>, FetchError> {
+    let reporter = fetcher.reporter;
     reporter.begin(Step::Indexes, repositories.len() as u64);
-    let result = parallel::map(repositories, jobs, reporter, |repository| {
-        let index = index(repository)?;
-        reporter.advance(Step::Indexes, 1, &repository.name);
-        Ok(index)
+    let on_network = repositories.iter().any(Repository::is_on_network);
+    let result = parallel::map(repositories, fetcher.threads(on_network), reporter, |repository| {
+        let index = index(fetcher, repository);
+        if index.is_ok() {
+            reporter.advance(Step::Indexes, 1, &repository.name);
+        }
+        // What is missing offline is named at once and not one by one.
+        FetchError::set_missing_apart(index)
     });
+    let result = result.and_then(FetchError::all_or_missing);
     if result.is_ok() {
         reporter.end(Step::Indexes);
     }

@@ -3,16 +3,24 @@
 //! A [`Source`] is the root of a mirror, or of a repository given by itself. Everything below it is named
 //! by relative paths with `/`. That something is not there is no error here: who asked knows whether
 //! another place may have it.
+//!
+//! Documents (indexes, lists, checksums) that come over the network are kept in the store once they are
+//! accepted, with what tells their state, and asked for again only if they changed.
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::error::FetchError;
+use super::fetcher::Fetcher;
+use super::http::{Address, Answer, HttpError, Seen, Transfer, Validators, Wish};
 use crate::kind::{Explain, Kind};
 use crate::profile::builtin::BuiltIn;
 use crate::profile::repository::{Mirror, Url};
 use crate::profile::{Place, ProfilePath};
+use crate::report::Step;
 use crate::root::{FileError, Root};
+use crate::store::{Document, StoreError};
 
 /// The longest branch name that a file in place of a link may hold, in bytes.
 const MAX_LINK: u64 = 64;
@@ -29,46 +37,71 @@ pub enum Source {
         /// The directory: empty, or without a slash at its end.
         directory: String,
     },
+    /// A place on the network.
+    Network(Url),
+}
+
+/// How bytes come, which is worth something where nothing else vouches for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// From this machine, or from a server that showed who it is.
+    Safe,
+    /// In the clear: anybody on the way could have changed them.
+    Clear,
 }
 
 /// Something to read.
-pub(super) struct Opened {
-    pub(super) reader: Box<dyn Read + Send>,
-    /// How long it is, in bytes.
-    pub(super) length: u64,
+pub(super) struct Opened<'a> {
+    pub(super) reader: Box<dyn Read + 'a>,
+    /// How long it is, in bytes, if that is known.
+    pub(super) length: Option<u64>,
 }
 
-/// A place that bytes cannot come from.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a place does not give what it has.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// It is reached over the network.
-    #[error("cannot read {url}: http mirrors are not supported yet")]
-    Http {
-        /// The URL, without credentials.
-        url: String,
-    },
     /// A path of a built-in profile leads out of it.
     #[error("{path} leads out of the profile, where there is nothing")]
     Outside {
         /// The path, with its profile.
         path: String,
     },
+    /// A file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A transfer failed.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// It is on the network, which may not be used.
+    #[error("{location} is not in the cache")]
+    Offline {
+        /// Where it is.
+        location: String,
+    },
 }
 
 impl Explain for SourceError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Http { .. } => Kind::Missing,
             Self::Outside { .. } => Kind::Profile,
+            Self::File(error) => error.kind(),
+            Self::Http(error) => error.kind(),
+            Self::Offline { .. } => Kind::Missing,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Http { .. } => Some("give --mirror a directory or a file: URL".to_owned()),
             Self::Outside { .. } => None,
+            Self::File(error) => error.hint(),
+            Self::Http(error) => error.hint(),
+            Self::Offline { .. } => Some("run once without --offline, with the same --cache-dir".to_owned()),
         }
+    }
+
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Http(error) if error.is_transient())
     }
 }
 
@@ -76,14 +109,9 @@ impl Source {
     /// The place of a mirror.
     pub fn of_mirror(mirror: &Mirror) -> Result<Self, SourceError> {
         match mirror {
-            Mirror::Url(url) => Self::of_url(url),
+            Mirror::Url(url) => Ok(Self::Network(url.clone())),
             Mirror::Directory(path) => Self::of_path(path),
         }
-    }
-
-    /// The place at a URL.
-    pub fn of_url(url: &Url) -> Result<Self, SourceError> {
-        Err(SourceError::Http { url: url.to_string() })
     }
 
     /// The directory at a path of a profile.
@@ -95,6 +123,22 @@ impl Source {
         }
     }
 
+    /// Whether it is reached over the network.
+    pub(super) fn is_on_network(&self) -> bool {
+        match self {
+            Self::Network(_) => true,
+            Self::Directory(_) | Self::Embedded { .. } => false,
+        }
+    }
+
+    /// How bytes come from it.
+    pub(super) fn way(&self) -> Way {
+        match self {
+            Self::Network(url) if !url.with_credentials().starts_with("https://") => Way::Clear,
+            Self::Network(_) | Self::Directory(_) | Self::Embedded { .. } => Way::Safe,
+        }
+    }
+
     /// What `path` below this place is called in messages.
     pub fn locate(&self, path: &str) -> String {
         match self {
@@ -102,6 +146,10 @@ impl Source {
             Self::Embedded { profile, directory } => {
                 format!("{} (built-in {})", below(directory, path), profile.name)
             }
+            Self::Network(url) => match Address::below(url, path) {
+                Some(address) => address.shown().to_string(),
+                None => url.to_string(),
+            },
         }
     }
 
@@ -113,39 +161,74 @@ impl Source {
             Self::Directory(directory) if !directory.is_dir() => {
                 format!("{location}: there is no directory {}", directory.display())
             }
-            Self::Directory(_) | Self::Embedded { .. } => location,
+            Self::Directory(_) | Self::Embedded { .. } | Self::Network(_) => location,
         }
     }
 
     /// Opens the file at `path`; nothing if it is not there.
-    pub(super) fn open(&self, path: &str) -> Result<Option<Opened>, FileError> {
+    pub(super) fn open<'a>(
+        &self,
+        fetcher: &Fetcher<'a>,
+        path: &str,
+    ) -> Result<Option<Opened<'a>>, SourceError> {
+        let Self::Network(url) = self else { return Ok(self.open_here(path)?) };
+        match self.ask(url, fetcher, path, Wish::default())? {
+            Answer::NotThere | Answer::NotModified => Ok(None),
+            Answer::File(transfer) => Ok(Some(Opened { length: transfer.length(), reader: transfer })),
+        }
+    }
+
+    /// Opens the file at `path` if it is on this machine.
+    fn open_here(&self, path: &str) -> Result<Option<Opened<'static>>, FileError> {
         match self {
             Self::Directory(directory) => open_below(directory, path),
             Self::Embedded { profile, directory } => Ok(profile
                 .file(&below(directory, path))
-                .map(|file| Opened { reader: Box::new(file.bytes), length: file.bytes.len() as u64 })),
+                .map(|file| Opened { reader: Box::new(file.bytes), length: Some(file.bytes.len() as u64) })),
+            Self::Network(_) => Ok(None),
         }
     }
 
-    /// Reads the file at `path`, which may have `limit` bytes; nothing if it is not there.
-    pub(super) fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
-        let Some(opened) = self.open(path)? else { return Ok(None) };
+    /// Whether there is a file at `path`.
+    pub(super) fn has(&self, fetcher: &Fetcher<'_>, path: &str) -> Result<bool, SourceError> {
+        let Self::Network(url) = self else { return Ok(self.open_here(path)?.is_some()) };
+        let wish = Wish { head_only: true, ..Wish::default() };
+        Ok(matches!(self.ask(url, fetcher, path, wish)?, Answer::File(_)))
+    }
+
+    /// What `accept` makes of the document at `path`, which may have `limit` bytes; nothing if it is not
+    /// there.
+    ///
+    /// What comes over the network is kept when it was accepted, and not before. A kept one that is not
+    /// accepted any more is asked for anew.
+    pub(super) fn read<T>(
+        &self,
+        fetcher: &Fetcher<'_>,
+        path: &str,
+        limit: u64,
+        accept: impl Fn(&[u8]) -> Result<T, FetchError>,
+    ) -> Result<Option<T>, FetchError> {
+        match self {
+            Self::Network(url) => {
+                let address = self.address(url, path)?;
+                NetworkDocument { source: self, url, path, address, limit, fetcher }.read(accept)
+            }
+            Self::Directory(_) | Self::Embedded { .. } => {
+                let bytes = self.read_here(path, limit).map_err(SourceError::from)?;
+                bytes.map(|bytes| accept(&bytes)).transpose()
+            }
+        }
+    }
+
+    /// The file at `path` if it is on this machine; it may have `limit` bytes.
+    fn read_here(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+        let Some(opened) = self.open_here(path)? else { return Ok(None) };
         let location = PathBuf::from(self.locate(path));
-        let mut bytes = Vec::new();
-        opened
-            .reader
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(FileError::on("read", &location))?;
-        if bytes.len() as u64 > limit {
-            let error =
-                io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes"));
-            return Err(FileError::on("read", &location)(error));
-        }
-        Ok(Some(bytes))
+        read_all(opened, limit).map(Some).map_err(FileError::on("read", &location))
     }
 
-    /// Where `name` points, if it is a link in this place, or a small file in place of one.
+    /// Where `name` points, if it is a link in this place, or a small file in place of one. There are no links
+    /// on the network.
     pub(super) fn link_name(&self, name: &str) -> Option<String> {
         if let Self::Directory(directory) = self
             && let Ok(target) = fs::read_link(directory.join(name))
@@ -153,16 +236,116 @@ impl Source {
             return target.file_name().map(|name| name.to_string_lossy().into_owned());
         }
         // An error means that it is a directory, or a file that holds something else.
-        let text = self.read(name, MAX_LINK).ok()??;
+        let text = self.read_here(name, MAX_LINK).ok()??;
         Some(String::from_utf8_lossy(&text).trim().to_owned())
     }
+
+    fn address(&self, url: &Url, path: &str) -> Result<Address, SourceError> {
+        Address::below(url, path).ok_or_else(|| SourceError::Outside { path: self.locate(path) })
+    }
+
+    fn ask<'a>(
+        &self,
+        url: &Url,
+        fetcher: &Fetcher<'a>,
+        path: &str,
+        wish: Wish,
+    ) -> Result<Answer<'a>, SourceError> {
+        if fetcher.network.is_offline() {
+            return Err(SourceError::Offline { location: self.locate(path) });
+        }
+        let address = self.address(url, path)?;
+        Ok(Transfer::open(fetcher.network, &address, wish, fetcher.reporter)?)
+    }
+}
+
+/// A document on the network.
+struct NetworkDocument<'a> {
+    source: &'a Source,
+    url: &'a Url,
+    path: &'a str,
+    address: Address,
+    limit: u64,
+    fetcher: &'a Fetcher<'a>,
+}
+
+impl NetworkDocument<'_> {
+    fn read<T>(&self, accept: impl Fn(&[u8]) -> Result<T, FetchError>) -> Result<Option<T>, FetchError> {
+        let Fetcher { store, network, .. } = self.fetcher;
+        let key = self.address.key();
+        match network.seen(key) {
+            Some(Seen::NotThere) => return Ok(None),
+            Some(Seen::Document(bytes)) => return accept(&bytes).map(Some),
+            None => {}
+        }
+        let kept = store.recall_document(key, self.limit)?;
+        if network.is_offline() {
+            let missing = || SourceError::Offline { location: self.source.locate(self.path) };
+            return accept(&kept.ok_or_else(missing)?.bytes).map(Some);
+        }
+        let unless = kept
+            .as_ref()
+            .map(|kept| Validators { tag: kept.entity_tag.clone(), modified: kept.last_modified.clone() });
+        match self.source.ask(self.url, self.fetcher, self.path, Wish { unless, ..Wish::default() })? {
+            Answer::NotThere => {
+                network.note(key, Seen::NotThere);
+                Ok(None)
+            }
+            Answer::NotModified => {
+                if let Some(kept) = kept
+                    && let Ok(accepted) = accept(&kept.bytes)
+                {
+                    network.note(key, Seen::Document(kept.bytes));
+                    return Ok(Some(accepted));
+                }
+                match self.source.ask(self.url, self.fetcher, self.path, Wish::default())? {
+                    Answer::File(transfer) => self.keep(*transfer, accept).map(Some),
+                    Answer::NotThere | Answer::NotModified => Ok(None),
+                }
+            }
+            Answer::File(transfer) => self.keep(*transfer, accept).map(Some),
+        }
+    }
+
+    fn keep<T>(
+        &self,
+        transfer: Transfer<'_>,
+        accept: impl Fn(&[u8]) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
+        let Validators { tag, modified } = transfer.validators().clone();
+        let (name, reporter) = (self.path, self.fetcher.reporter);
+        reporter.begin_file(Step::Indexes, name, transfer.length());
+        let told = |came| reporter.advance_file(Step::Indexes, came, name);
+        let bytes = transfer.read_all(self.limit, told).map_err(SourceError::from);
+        reporter.end_file(Step::Indexes, name);
+        let bytes = bytes?;
+        let accepted = accept(&bytes)?;
+        let key = self.address.key();
+        self.fetcher.network.note(key, Seen::Document(bytes.clone()));
+        let document = Document { bytes, entity_tag: tag, last_modified: modified };
+        match self.fetcher.store.add_document(key, &document) {
+            // A store that cannot be written to only makes the next time slower.
+            Ok(()) | Err(StoreError::File(_)) => Ok(accepted),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn read_all(opened: Opened<'_>, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    opened.reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let error = format!("it is larger than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, error));
+    }
+    Ok(bytes)
 }
 
 fn below(directory: &str, path: &str) -> String {
     if directory.is_empty() { path.to_owned() } else { format!("{directory}/{path}") }
 }
 
-fn open_below(directory: &Path, path: &str) -> Result<Option<Opened>, FileError> {
+fn open_below(directory: &Path, path: &str) -> Result<Option<Opened<'static>>, FileError> {
     let opened = Root::open(directory).and_then(|root| root.open_file(Path::new(path)));
     let file = match opened {
         // Part of the path may be a file where another mirror has a directory.
@@ -172,7 +355,7 @@ fn open_below(directory: &Path, path: &str) -> Result<Option<Opened>, FileError>
         other => other?,
     };
     let length = file.metadata().map_err(FileError::on("look at", &directory.join(path)))?.len();
-    Ok(Some(Opened { reader: Box::new(file), length }))
+    Ok(Some(Opened { reader: Box::new(file), length: Some(length) }))
 }
 
 #[cfg(test)]
@@ -182,15 +365,12 @@ mod tests {
     use crate::profile::{Location, Origin};
 
     #[test]
-    fn a_mirror_over_http_is_refused_in_words_and_without_its_password() {
-        let mirror = Mirror::parse("https://me:secret@example.org/alpine", &Origin::Default).unwrap();
-        let error = Source::of_mirror(&mirror).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "cannot read https://***@example.org/alpine: http mirrors are not supported yet"
-        );
-        assert_eq!(error.hint().unwrap(), "give --mirror a directory or a file: URL");
-        assert_eq!(error.kind(), Kind::Missing);
+    fn a_place_on_the_network_is_shown_without_its_password_and_knows_how_safe_it_is() {
+        let source = |url: &str| Source::of_mirror(&Mirror::parse(url, &Origin::Default).unwrap()).unwrap();
+        let https = source("https://me:secret@example.org/alpine");
+        assert_eq!(https.locate("v3.19/main"), "https://example.org/alpine/v3.19/main");
+        assert_eq!((https.way(), source("http://example.org").way()), (Way::Safe, Way::Clear));
+        assert!(https.is_on_network());
     }
 
     #[test]
@@ -205,9 +385,9 @@ mod tests {
 
         let source = Source::of_path(&path("./repository")).unwrap();
 
-        assert_eq!(source.read("x86_64/APKINDEX.tar.gz", 5).unwrap().unwrap(), b"index");
-        assert!(source.read("x86_64/APKINDEX.tar.gz", 4).is_err());
-        assert!(source.read("x86_64/other", 4).unwrap().is_none());
+        assert_eq!(source.read_here("x86_64/APKINDEX.tar.gz", 5).unwrap().unwrap(), b"index");
+        assert!(source.read_here("x86_64/APKINDEX.tar.gz", 4).is_err());
+        assert!(source.read_here("x86_64/other", 4).unwrap().is_none());
         assert_eq!(source.locate("x86_64/other"), "repository/x86_64/other (built-in demo)");
         assert!(matches!(Source::of_path(&path("../x")), Err(SourceError::Outside { .. })));
     }

@@ -89,6 +89,14 @@ impl Url {
         &self.0
     }
 
+    /// The user name and password that it carries, decoded.
+    #[must_use]
+    pub fn credentials(&self) -> Option<(String, String)> {
+        let (credentials, _) = authority(&self.0)?.rsplit_once('@')?;
+        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+        Some((percent_decoded(user)?, percent_decoded(password)?))
+    }
+
     /// Whether it carries a user name or password.
     #[must_use]
     pub fn has_credentials(&self) -> bool {

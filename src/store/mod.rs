@@ -3,7 +3,7 @@
 //! ```text
 //! blobs/sha256/HEX      originals, byte for byte
 //! refs/identity/X1HEX   the SHA-256 of the package with that identity
-//! refs/url/HEX          the SHA-256 of what was last read from the URL with that SHA-256
+//! refs/url/HEX          the SHA-256 of what was last read from the URL with that SHA-256, and what tells its state
 //! expanded/HEX.tar      the archive of that blob, inflated, verbatim
 //! expanded/HEX.toc      its table, closed by its own hash
 //! tmp/                  what is being written
@@ -35,9 +35,11 @@ pub use error::StoreError;
 pub use expanded::Expanded;
 pub use prune::{Amount, Prune, Usage};
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use self::expanded::{Origin, Unnamed, if_there};
@@ -55,6 +57,9 @@ use crate::root::{self, FileError};
 const BUFFER: usize = 256 * 1024;
 /// The longest reference: a SHA-256 in hexadecimal and the end of the line.
 const MAX_REFERENCE: u64 = 65;
+/// The longest reference to a document, in bytes, and the longest validator in it.
+const MAX_DOCUMENT_REFERENCE: u64 = 4096;
+const MAX_VALIDATOR: usize = 1024;
 /// A blob's time is that of its last use, kept to this accuracy.
 const USE_ACCURACY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -77,6 +82,17 @@ pub struct StoredPackage {
 pub struct StoredRootfs {
     expanded: Expanded,
     sha512: Sha512,
+}
+
+/// A document that was read from a URL, with what its server said to tell this state of it from others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Document {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// `ETag`.
+    pub entity_tag: Option<String>,
+    /// `Last-Modified`.
+    pub last_modified: Option<String>,
 }
 
 impl StoredPackage {
@@ -204,7 +220,7 @@ impl Store {
         let expanded = self.expand_package(&verified, &copy.file)?;
         copy.temporary.commit(&self.paths.blob(copy.sha256))?;
         let expanded = expanded.commit(&self.paths, copy.sha256, signed_by(&verified))?;
-        self.refer(&self.paths.identity(expected.identity), copy.sha256)?;
+        self.refer(&self.paths.identity(expected.identity), &format!("{}\n", copy.sha256))?;
         Ok(StoredPackage { verified, expanded })
     }
 
@@ -249,22 +265,58 @@ impl Store {
     }
 
     /// What was last read from `url`, if the store has it and it is not longer than `limit` bytes.
-    pub fn recall_document(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(blob) = reference(&self.paths.url(url))? else { return Ok(None) };
+    pub fn recall_document(&self, url: &str, limit: u64) -> Result<Option<Document>, StoreError> {
+        let path = self.paths.url(url);
+        let Some(reference) = read_reference(&path, MAX_DOCUMENT_REFERENCE)? else { return Ok(None) };
+        let Some((blob, document)) = parse_document_reference(&reference) else { return Ok(None) };
         let Some(bytes) = if_there(root::read_file(&self.paths.blob(blob), limit))? else { return Ok(None) };
         if Sha256::of(&bytes) != blob {
             self.drop_blob(blob)?;
             return Ok(None);
         }
         self.touch(blob);
-        Ok(Some(bytes))
+        Ok(Some(Document { bytes, ..document }))
     }
 
     /// Keeps what was read from `url`.
-    pub fn add_document(&self, url: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let copy = self.copy_in(url, bytes, None, &mut ())?;
+    pub fn add_document(&self, url: &str, document: &Document) -> Result<(), StoreError> {
+        let copy = self.copy_in(url, document.bytes.as_slice(), None, &mut ())?;
         copy.temporary.commit(&self.paths.blob(copy.sha256))?;
-        self.refer(&self.paths.url(url), copy.sha256)
+        let mut reference = format!("{}\n", copy.sha256);
+        for (key, value) in [(ENTITY_TAG, &document.entity_tag), (LAST_MODIFIED, &document.last_modified)] {
+            if let Some(value) = value.as_ref().filter(|value| is_validator(value)) {
+                let _ = writeln!(reference, "{key}{value}");
+            }
+        }
+        self.refer(&self.paths.url(url), &reference)
+    }
+
+    /// The file that is `blob`, if the store has it as it was kept.
+    pub fn recall_file(&self, blob: Sha256) -> Result<Option<Content>, StoreError> {
+        let Some(file) = self.open_blob(blob)? else { return Ok(None) };
+        if self.drop_if_damaged(blob, &file)? {
+            return Ok(None);
+        }
+        self.touch(blob);
+        Ok(Some(whole(file, blob)))
+    }
+
+    /// Keeps the file that `source` reads, which must be `blob` and may have `limit` bytes. `object` says in
+    /// errors what is read.
+    pub fn add_file(
+        &self,
+        blob: Sha256,
+        limit: u64,
+        object: &str,
+        source: impl Read,
+    ) -> Result<Content, StoreError> {
+        let copy = self.copy_in(object, source, Some(limit), &mut ())?;
+        if copy.sha256 != blob {
+            let (expected, got) = (blob, copy.sha256);
+            return Err(StoreError::Digest { object: object.to_owned(), expected, got });
+        }
+        copy.temporary.commit(&self.paths.blob(blob))?;
+        Ok(whole(copy.file, blob))
     }
 
     /// Forgets the inflated form of a blob, because a slice of it was found changed. Recalling the package or
@@ -352,9 +404,9 @@ impl Store {
         Ok(files::remove(&self.paths.blob(blob))?)
     }
 
-    fn refer(&self, path: &Path, blob: Sha256) -> Result<(), StoreError> {
+    fn refer(&self, path: &Path, reference: &str) -> Result<(), StoreError> {
         let temporary = Temporary::create(&self.paths.temporary())?;
-        writeln!(temporary.file()?, "{blob}").map_err(FileError::on("write", path))?;
+        temporary.file()?.write_all(reference.as_bytes()).map_err(FileError::on("write", path))?;
         temporary.commit(path)?;
         Ok(())
     }
@@ -372,14 +424,23 @@ impl Store {
     }
 }
 
+fn whole(file: OpenFile, blob: Sha256) -> Content {
+    let length = file.length();
+    Content::slice(Arc::new(file), 0, length, blob)
+}
+
 fn signed_by(package: &VerifiedPackage) -> Origin {
     Origin::Package { key: package.key().fingerprint() }
 }
 
 /// The blob that `path` names. A reference that is none is as if it were not there.
 fn reference(path: &Path) -> Result<Option<Sha256>, StoreError> {
-    match if_there(root::read_file(path, MAX_REFERENCE)) {
-        Ok(bytes) => Ok(bytes.as_deref().and_then(parse_reference)),
+    Ok(read_reference(path, MAX_REFERENCE)?.as_deref().and_then(parse_reference))
+}
+
+fn read_reference(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    match if_there(root::read_file(path, limit)) {
+        Ok(bytes) => Ok(bytes),
         Err(error) if error.error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -387,6 +448,30 @@ fn reference(path: &Path) -> Result<Option<Sha256>, StoreError> {
 
 fn parse_reference(bytes: &[u8]) -> Option<Sha256> {
     std::str::from_utf8(bytes.strip_suffix(b"\n")?).ok()?.parse().ok()
+}
+
+/// The lines of a reference to a document, below its blob.
+const ENTITY_TAG: &str = "etag ";
+const LAST_MODIFIED: &str = "last-modified ";
+
+/// The blob and the validators of a document. A line that is none is as if it were not there.
+fn parse_document_reference(bytes: &[u8]) -> Option<(Sha256, Document)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut lines = text.strip_suffix('\n')?.split('\n');
+    let blob = lines.next()?.parse().ok()?;
+    let mut document = Document::default();
+    for line in lines {
+        let value =
+            |key| line.strip_prefix(key).filter(|value: &&str| is_validator(value)).map(str::to_owned);
+        document.entity_tag = document.entity_tag.or_else(|| value(ENTITY_TAG));
+        document.last_modified = document.last_modified.or_else(|| value(LAST_MODIFIED));
+    }
+    Some((blob, document))
+}
+
+/// Whether it can be kept in a line.
+fn is_validator(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_VALIDATOR && !text.chars().any(char::is_control)
 }
 
 /// Something fetched that does not have its name yet.

@@ -1,6 +1,5 @@
 //! Where bytes come from: indexes, packages, releases, and what is refused of them.
 
-use std::num::NonZeroUsize;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Mutex;
@@ -25,13 +24,19 @@ use apkcompose::store::{Prune, Store, StoredPackage};
 use crate::made::{self, Made, flipped, key, keyring, other_key};
 use crate::support::command::Dir;
 use crate::support::data::Alpine;
+use crate::support::fetcher::fetcher;
 use crate::support::mirror::Mirror;
 use crate::support::{files, need};
 
 const MINIROOTFS: &str = "v3.19/releases/x86_64/alpine-minirootfs-3.19.4-x86_64.tar.gz";
 
-fn jobs(number: usize) -> NonZeroUsize {
-    NonZeroUsize::new(number).unwrap()
+/// The index of a repository on this machine.
+fn index(repository: &Repository) -> Result<VerifiedIndex, FetchError> {
+    fetch::index(&fetcher(&store(&Dir::new()), 1, &Silent), repository)
+}
+
+fn branch_of(branch: Branch, mirrors: &[Source], arch: Arch) -> Result<Branch, FetchError> {
+    resolve_branch(&fetcher(&store(&Dir::new()), 1, &Silent), branch, mirrors, arch)
 }
 
 fn source(path: &Path) -> Source {
@@ -70,7 +75,7 @@ fn fetch_one(store: &Store, made: &Made, repository: &Repository) -> Result<Stor
     let bytes = made::index("test", &[made], key());
     let index = VerifiedIndex::check("test", &bytes, &keyring(key())).unwrap();
     let request = PackageRequest::of(index.index().packages().next().unwrap(), repository).unwrap().unwrap();
-    Ok(fetch::packages(store, &[request], jobs(1), &Silent)?.remove(0))
+    Ok(fetch::packages(&fetcher(store, 1, &Silent), &[request])?.remove(0))
 }
 
 /// Notes what it is told.
@@ -111,7 +116,7 @@ fn the_real_indexes_verify_with_the_keys_that_are_bound_to_them() {
         at("rpi", &rpi, Arch::Aarch64),
     ];
 
-    let indexes = fetch::indexes(&repositories, jobs(3), &Silent).unwrap();
+    let indexes = fetch::indexes(&fetcher(&store(&Dir::new()), 3, &Silent), &repositories).unwrap();
 
     let found: Vec<_> = indexes
         .iter()
@@ -183,7 +188,7 @@ fn something_signed_behind_the_index_is_refused_too() {
 fn index_error(bytes: &[u8], keyring: Keyring) -> FetchError {
     let dir = Dir::new();
     dir.write("x86_64/APKINDEX.tar.gz", bytes);
-    fetch::index(&Repository::at("test", source(&dir.path()), Arch::X86_64, keyring)).unwrap_err()
+    index(&Repository::at("test", source(&dir.path()), Arch::X86_64, keyring)).unwrap_err()
 }
 
 #[test]
@@ -237,15 +242,15 @@ fn an_index_that_lies_in_the_directory_of_another_branch_is_refused() {
     dir.write("edge/main/x86_64/APKINDEX.tar.gz", made::index("v20240606-1-gab", &[], key()));
     dir.write("v3.18/main/x86_64/APKINDEX.tar.gz", made::index("v20240606-1-gab", &[], key()));
 
-    let error = fetch::index(&at(branch("v3.19"))).unwrap_err();
+    let error = index(&at(branch("v3.19"))).unwrap_err();
     assert!(matches!(error, FetchError::WrongBranch { .. }), "{error}");
     assert!(
         error.to_string().contains("is not of v3.19\n  it describes itself as `v3.18.4-1-gab`"),
         "{error}"
     );
     assert_eq!(error.kind(), Kind::Integrity);
-    assert!(fetch::index(&at(branch("v3.18"))).is_err());
-    assert!(fetch::index(&at(Branch::Edge)).is_ok());
+    assert!(index(&at(branch("v3.18"))).is_err());
+    assert!(index(&at(Branch::Edge)).is_ok());
 }
 
 #[test]
@@ -253,7 +258,7 @@ fn a_repository_without_an_index_is_named_with_every_place_looked_at() {
     let (one, other) = (Dir::new(), Dir::new());
     let mirrors = [source(&one.path()), source(&other.path())];
     let at = |arch| Repository::of_branch(&mirrors, branch("v3.19"), "main", arch, keyring(key()));
-    let error = fetch::index(&at(Arch::X86_64)).unwrap_err();
+    let error = index(&at(Arch::X86_64)).unwrap_err();
     assert_eq!(error.kind(), Kind::Missing);
     let message = error.to_string();
     assert!(message.starts_with("the repository v3.19/main has no index for x86_64"), "{message}");
@@ -263,17 +268,29 @@ fn a_repository_without_an_index_is_named_with_every_place_looked_at() {
     }
 
     other.write("v3.19/main/x86_64/APKINDEX.tar.gz", made::index("v3.19.1", &[], key()));
-    assert!(fetch::index(&at(Arch::X86_64)).is_ok());
+    assert!(index(&at(Arch::X86_64)).is_ok());
 }
 
 #[test]
-fn a_bad_index_on_the_first_mirror_is_not_passed_over() {
+fn a_bad_index_is_refused_and_taken_from_another_mirror_with_a_warning() {
     let (one, other) = (Dir::new(), Dir::new());
     one.write("v3.19/main/x86_64/APKINDEX.tar.gz", made::index("v3.19.1", &[], other_key()));
     other.write("v3.19/main/x86_64/APKINDEX.tar.gz", made::index("v3.19.1", &[], key()));
-    let mirrors = [source(&one.path()), source(&other.path())];
-    let main = Repository::of_branch(&mirrors, branch("v3.19"), "main", Arch::X86_64, keyring(key()));
-    assert_eq!(fetch::index(&main).unwrap_err().kind(), Kind::Integrity);
+    let main = |mirrors: &[&Dir]| {
+        let mirrors: Vec<Source> = mirrors.iter().map(|dir| source(&dir.path())).collect();
+        Repository::of_branch(&mirrors, branch("v3.19"), "main", Arch::X86_64, keyring(key()))
+    };
+    assert_eq!(index(&main(&[&one])).unwrap_err().kind(), Kind::Integrity);
+
+    let (store, listening) = (store(&Dir::new()), Listening::default());
+    let index = fetch::index(&fetcher(&store, 1, &listening), &main(&[&one, &other])).unwrap();
+
+    assert_eq!(index.description(), "v3.19.1");
+    let warnings = listening.warnings.into_inner().unwrap();
+    assert!(warnings[0].starts_with("the index of v3.19/main cannot be trusted"), "{warnings:?}");
+    assert!(warnings[0].contains(&format!("taken from {}", other.path().display())), "{warnings:?}");
+    // Two bad ones are no better than one.
+    assert_eq!(self::index(&main(&[&one, &one])).unwrap_err().kind(), Kind::Integrity);
 }
 
 /// A mirror with a repository `v3.19/main` of `packages`.
@@ -290,7 +307,7 @@ fn packages_come_in_the_order_asked_for_with_any_number_of_jobs() {
     let all: Vec<&Made> = made.iter().collect();
     let mirror = mirror_of(&all);
     let main = repository(&mirror.join("v3.19/main"));
-    let index = fetch::index(&main).unwrap();
+    let index = index(&main).unwrap();
     let requests: Vec<PackageRequest<'_>> = index
         .index()
         .packages()
@@ -304,7 +321,7 @@ fn packages_come_in_the_order_asked_for_with_any_number_of_jobs() {
         // Cold, then warm.
         for _ in 0..2 {
             let listening = Listening::default();
-            let packages = fetch::packages(&store, &requests, jobs(number), &listening).unwrap();
+            let packages = fetch::packages(&fetcher(&store, number, &listening), &requests).unwrap();
             let names: Vec<String> = packages.iter().map(|package| package.verified().to_string()).collect();
             let expected: Vec<String> = made.iter().rev().map(|made| made.expected.to_string()).collect();
             assert_eq!(names, expected, "{number} jobs");
@@ -359,14 +376,14 @@ fn another_mirror_stands_in_for_one_that_lacks_or_damaged_the_package() {
         let mirrors: Vec<Source> = mirrors.iter().map(|dir| source(&dir.path())).collect();
         Repository::of_branch(&mirrors, branch("v3.19"), "main", Arch::X86_64, keyring(key()))
     };
-    let index = fetch::index(&of(&[&good])).unwrap();
+    let index = index(&of(&[&good])).unwrap();
     let package = index.index().packages().next().unwrap();
 
     let dir = Dir::new();
     let (store, listening) = (store(&dir), Listening::default());
     let main = of(&[&lacking, &damaged, &good]);
     let request = PackageRequest::of(package, &main).unwrap().unwrap();
-    assert!(fetch::packages(&store, &[request], jobs(1), &listening).is_ok());
+    assert!(fetch::packages(&fetcher(&store, 1, &listening), &[request]).is_ok());
     let warnings = listening.warnings.into_inner().unwrap();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains(damaged.join(path).to_str().unwrap()), "{}", warnings[0]);
@@ -374,7 +391,7 @@ fn another_mirror_stands_in_for_one_that_lacks_or_damaged_the_package() {
     store.prune(Prune::Everything).unwrap();
     let main = of(&[&damaged, &lacking]);
     let request = PackageRequest::of(package, &main).unwrap().unwrap();
-    let error = fetch::packages(&store, &[request], jobs(1), &Silent).unwrap_err();
+    let error = fetch::packages(&fetcher(&store, 1, &Silent), &[request]).unwrap_err();
     assert_eq!(error.kind(), Kind::Integrity, "damage tells more than absence: {error}");
 }
 
@@ -407,7 +424,7 @@ fn a_version_that_would_be_a_path_reaches_no_file() {
         let text = format!("C:{identity}\nP:a\nV:{version}\nA:{arch}\nS:1\nI:1\n");
         let index = Index::parse("test", text.into_bytes()).unwrap();
         let request = PackageRequest::of(index.packages().next().unwrap(), &repository).unwrap().unwrap();
-        fetch::packages(&store(&Dir::new()), &[request], jobs(1), &Silent).unwrap_err()
+        fetch::packages(&fetcher(&store(&Dir::new()), 1, &Silent), &[request]).unwrap_err()
     };
     assert!(matches!(refused("1", ".."), FetchError::Unnameable { .. }));
     assert!(matches!(refused("1", ""), FetchError::Unnameable { .. }));
@@ -443,7 +460,7 @@ fn fetching_stops_when_the_user_asks() {
     let all: Vec<&Made> = made.iter().collect();
     let mirror = mirror_of(&all);
     let main = repository(&mirror.join("v3.19/main"));
-    let index = fetch::index(&main).unwrap();
+    let index = index(&main).unwrap();
     let requests: Vec<PackageRequest<'_>> = index
         .index()
         .packages()
@@ -451,7 +468,7 @@ fn fetching_stops_when_the_user_asks() {
         .collect();
     let dir = Dir::new();
     let listening = Listening { stop_at: Some(made[0].expected.size + 1), ..Listening::default() };
-    let error = fetch::packages(&store(&dir), &requests, jobs(2), &listening).unwrap_err();
+    let error = fetch::packages(&fetcher(&store(&dir), 2, &listening), &requests).unwrap_err();
     assert_eq!(error.kind(), Kind::Interrupted);
     assert_eq!(files::names(&dir.join("store/tmp")), [] as [&str; 0]);
 }
@@ -474,7 +491,7 @@ fn every_real_package_verifies_and_expands() {
     let mut packages = 0;
     let mut files_hashed = 0;
     for repository in &repositories {
-        let index = fetch::index(repository).unwrap();
+        let index = index(repository).unwrap();
         let directory = match repository.name() {
             name @ ("main" | "community") => alpine.mirror().join("v3.19").join(name),
             name => alpine.mirror().join(name),
@@ -487,7 +504,7 @@ fn every_real_package_verifies_and_expands() {
             .filter_map(|package| PackageRequest::of(package, repository).unwrap())
             .collect();
         for chunk in requests.chunks(50) {
-            for stored in fetch::packages(&store, chunk, jobs(2), &Silent).unwrap() {
+            for stored in fetch::packages(&fetcher(&store, 2, &Silent), chunk).unwrap() {
                 packages += 1;
                 for entry in &stored.table().entries {
                     if let TableKind::File(place) = &entry.kind {
@@ -553,14 +570,14 @@ fn a_real_package_with_a_flipped_bit_is_refused() {
     let mut repository = php7(&alpine);
     repository =
         Repository::at("php7", source(&mirror.join("php7")), Arch::X86_64, repository.keyring().clone());
-    let index = fetch::index(&repository).unwrap();
+    let index = index(&repository).unwrap();
     let package = index.index().named("php7-json").next().unwrap();
     let dir = Dir::new();
     let store = store(&dir);
     for position in (10..original.len()).step_by(37) {
         mirror.write(path, &flipped(&original, position));
         let request = PackageRequest::of(package, &repository).unwrap().unwrap();
-        let error = fetch::packages(&store, &[request], jobs(1), &Silent).unwrap_err();
+        let error = fetch::packages(&fetcher(&store, 1, &Silent), &[request]).unwrap_err();
         assert_eq!(error.kind(), Kind::Integrity, "byte {position}: {error}");
     }
 }
@@ -572,7 +589,7 @@ fn latest_stable_is_found_as_a_link_as_a_file_and_as_a_copy() {
                 size: 1\n  sha256: {256}\n  sha512: {512}\n"
             .replace("{256}", &"ab".repeat(32))
             .replace("{512}", &"ab".repeat(64));
-    let find = |dir: &Dir| resolve_branch(Branch::LatestStable, &[source(&dir.path())], Arch::X86_64);
+    let find = |dir: &Dir| branch_of(Branch::LatestStable, &[source(&dir.path())], Arch::X86_64);
     let (link, file, copy, none) = (Dir::new(), Dir::new(), Dir::new(), Dir::new());
     symlink("v3.18", link.join("latest-stable")).unwrap();
     file.write("latest-stable", "v3.19\n");
@@ -585,7 +602,7 @@ fn latest_stable_is_found_as_a_link_as_a_file_and_as_a_copy() {
     let error = find(&none).unwrap_err();
     assert_eq!(error.kind(), Kind::Missing);
     assert!(error.to_string().starts_with("there is no release latest-stable"), "{error}");
-    assert_eq!(resolve_branch(Branch::Edge, &[], Arch::X86_64).unwrap(), Branch::Edge);
+    assert_eq!(branch_of(Branch::Edge, &[], Arch::X86_64).unwrap(), Branch::Edge);
 }
 
 fn minirootfs(
@@ -595,7 +612,10 @@ fn minirootfs(
     sha256: Option<Sha256>,
 ) -> Result<fetch::Base, FetchError> {
     let mirrors = [source(mirror)];
-    fetch::minirootfs(store, &Minirootfs { mirrors: &mirrors, release, arch: Arch::X86_64, sha256 }, &Silent)
+    fetch::minirootfs(
+        &fetcher(store, 1, &Silent),
+        &Minirootfs { mirrors: &mirrors, release, arch: Arch::X86_64, sha256 },
+    )
 }
 
 #[test]
@@ -710,16 +730,18 @@ fn a_rootfs_archive_is_taken_by_its_path() {
     let dir = Dir::new();
     let store = store(&dir);
 
-    let base = fetch::rootfs_archive(&store, &path, None, &Silent).unwrap();
+    let base = fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &path, None).unwrap();
     assert_eq!((base.trust, base.rootfs.blob()), (TrustRung::LocalFile, digest));
-    let base = fetch::rootfs_archive(&store, &path, Some(digest), &Silent).unwrap();
+    let base = fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &path, Some(digest)).unwrap();
     assert_eq!(base.trust, TrustRung::ExpectedSha256);
-    let error = fetch::rootfs_archive(&store, &path, Some(Sha256::of(b"")), &Silent).unwrap_err();
+    let error =
+        fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &path, Some(Sha256::of(b""))).unwrap_err();
     assert_eq!(error.kind(), Kind::Integrity);
-    let error = fetch::rootfs_archive(&store, &dir.join("none.tar.gz"), None, &Silent).unwrap_err();
+    let error =
+        fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &dir.join("none.tar.gz"), None).unwrap_err();
     assert!(matches!(error, FetchError::NoBase { .. }), "{error}");
     let no_archive = dir.write("no.tar.gz", "text");
-    let error = fetch::rootfs_archive(&store, &no_archive, None, &Silent).unwrap_err();
+    let error = fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &no_archive, None).unwrap_err();
     assert!(error.to_string().contains("is no root filesystem"), "{error}");
     assert_eq!(error.kind(), Kind::Integrity);
 }

@@ -16,7 +16,7 @@ use apkcompose::archive::table::{Place, TableKind};
 use apkcompose::content::ContentError;
 use apkcompose::digest::{Sha256, Sha512};
 use apkcompose::kind::{Explain as _, Kind};
-use apkcompose::store::{Prune, Store, StoreError, StoredPackage};
+use apkcompose::store::{Document, Prune, Store, StoreError, StoredPackage};
 
 use crate::made::{self, Made, flipped, key, keyring, other_key};
 use crate::support::{files, need};
@@ -469,12 +469,23 @@ fn a_store_in_use_is_not_emptied() {
 fn a_document_is_found_by_its_url_and_a_damaged_one_is_not() {
     let own = Own::new();
     let url = "https://example.org/APKINDEX.tar.gz";
+    let document = |bytes: &[u8], tag: Option<&str>| Document {
+        bytes: bytes.to_vec(),
+        entity_tag: tag.map(str::to_owned),
+        last_modified: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
+    };
     assert_eq!(own.store.recall_document(url, 100).unwrap(), None);
-    own.store.add_document(url, b"one").unwrap();
-    own.store.add_document(url, b"two").unwrap();
-    assert_eq!(own.store.recall_document(url, 100).unwrap().unwrap(), b"two");
+    own.store.add_document(url, &document(b"one", None)).unwrap();
+    assert_eq!(own.store.recall_document(url, 100).unwrap(), Some(document(b"one", None)));
+    own.store.add_document(url, &document(b"two", Some("\"a b\""))).unwrap();
+    assert_eq!(own.store.recall_document(url, 100).unwrap(), Some(document(b"two", Some("\"a b\""))));
     assert_eq!(own.store.recall_document(&format!("{url}?"), 100).unwrap(), None);
     assert!(own.store.recall_document(url, 2).is_err());
+    // What cannot be said in one line, or is very long, is not kept.
+    for tag in ["a\nlast-modified x", "", &"x".repeat(2000)] {
+        own.store.add_document(url, &document(b"two", Some(tag))).unwrap();
+        assert_eq!(own.store.recall_document(url, 100).unwrap(), Some(document(b"two", None)), "{tag:?}");
+    }
     files::write(&own.blob(Sha256::of(b"two")), b"owt");
     assert_eq!(own.store.recall_document(url, 100).unwrap(), None);
 }

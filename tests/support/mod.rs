@@ -9,6 +9,7 @@ pub(crate) mod command;
 pub(crate) mod data;
 pub(crate) mod docker;
 pub(crate) mod exceptions;
+pub(crate) mod fetcher;
 pub(crate) mod figures;
 pub(crate) mod files;
 pub(crate) mod image;

@@ -4,7 +4,6 @@
 //! In this process, because it is done some ten thousand times.
 
 use std::fs;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use apkcompose::compose::output::{Destination, Output, OutputKind};
@@ -19,6 +18,7 @@ use super::hostile::{self, MINIROOTFS, OVER_MIRROR, RELEASES, Said};
 use super::tree;
 use crate::made::{self, Made, flipped};
 use crate::support::command::Dir;
+use crate::support::fetcher::fetcher;
 use crate::support::files;
 
 const INDEX: &str = "mirror/v3.19/main/x86_64/APKINDEX.tar.gz";
@@ -73,10 +73,9 @@ impl Sound {
             scripts: ScriptPolicy::Auto,
             epoch: None,
             context: None,
-            jobs: NonZeroUsize::MIN,
         };
         let store = Store::open(&self.store()).unwrap();
-        let built = match compose::build(&store, &self.draft, &options, &Silent) {
+        let built = match compose::build(&fetcher(&store, 1, &Silent), &self.draft, &options) {
             Ok(_) => Built::Image(files::read(&output)),
             Err(error) => {
                 assert_eq!(tree(&self.dir.join("image")), [""; 0], "left by: {error}");

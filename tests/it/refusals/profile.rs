@@ -159,12 +159,16 @@ fn a_source_that_is_no_file_is_refused() {
 }
 
 #[test]
-fn a_source_that_is_to_be_downloaded_is_refused() {
-    let sha256 = "ab".repeat(32);
-    scene(&format!(
-        "[[files]]\npath = \"/etc/app\"\nurl = \"https://example.org/app\"\nsha256 = \"{sha256}\"\n"
-    ))
-    .refused("profile-source-url", 4);
+fn sources_on_the_network_are_named_offline_all_at_once() {
+    let file = |name: &str| {
+        let sha256 = "ab".repeat(32);
+        format!(
+            "[[files]]\npath = \"/etc/{name}\"\nurl = \"https://me:secret@example.org/{name}\"\nsha256 = \"{sha256}\"\n"
+        )
+    };
+    let scene = scene(&(file("one") + &file("other")));
+    let command = scene.build().args(["--offline"]);
+    scene.refused_command("profile-source-url", 4, command);
 }
 
 #[test]
@@ -208,13 +212,12 @@ fn a_key_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn mirrors_over_http_are_not_read_yet() {
+fn what_is_on_the_network_is_named_offline_and_without_its_password() {
     let scene = scene("");
-    let command = scene.build().args(["--mirror", "https://me:secret@example.org/alpine"]);
-    // The profile names no repository below a mirror, so nothing is asked of it.
-    let mirror = "[alpine]\nrepositories = [\"main\"]\nbase = \"scratch\"\narch = [\"x86_64\"]\n";
+    let command = scene.build().args(["--offline", "--mirror", "https://me:secret@example.org/alpine"]);
+    let mirror = "[alpine]\nrelease = \"3.19\"\nrepositories = [\"main\"]\narch = [\"x86_64\"]\n";
     scene.profile(mirror);
     scene.refused_command("profile-http-mirror", 4, command);
     scene.profile(&format!("{SCRATCH}\n").replace("./repo", "https://me:secret@example.org/repo"));
-    scene.refused("profile-http-repository", 4);
+    scene.refused_command("profile-http-repository", 4, scene.build().args(["--offline"]));
 }

@@ -1,0 +1,256 @@
+//! What can go wrong with a transfer over HTTP.
+
+use std::time::Duration;
+
+use super::address::Shown;
+use crate::kind::{Explain, Kind};
+
+/// Why something could not be read over HTTP. Addresses stand in it without credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// No HTTP client can be made here.
+    #[error("no http client can be made: {reason}")]
+    Client {
+        /// Why.
+        reason: String,
+    },
+    /// The server, or the proxy before it, does not take a connection, or its name is not known.
+    #[error("{url} cannot be reached: {reason}")]
+    Unreachable {
+        /// What was asked for.
+        url: Shown,
+        /// What the system said.
+        reason: String,
+    },
+    /// Who is at the other end is not who it should be.
+    #[error("{url}: the server's certificate is not accepted: {reason}")]
+    Certificate {
+        /// What was asked for.
+        url: Shown,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nothing came for too long.
+    #[error("{url}: nothing came for {} after {got} bytes", seconds(.limit))]
+    Stalled {
+        /// What was asked for.
+        url: Shown,
+        /// How much had come.
+        got: u64,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// Too little comes.
+    #[error("{url}: it comes too slowly, with {came} bytes in {} after {got} bytes", seconds(.limit))]
+    Slow {
+        /// What was asked for.
+        url: Shown,
+        /// How much had come.
+        got: u64,
+        /// How much came of late.
+        came: u64,
+        /// In which time.
+        limit: Duration,
+    },
+    /// The connection broke, or what came on it is not HTTP.
+    #[error("{url}: the connection broke after {got} bytes: {reason}")]
+    Broken {
+        /// What was asked for.
+        url: Shown,
+        /// How much had come.
+        got: u64,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The server has an answer, and it is no file.
+    #[error("{url}: the server answered {status}")]
+    Status {
+        /// What was asked for.
+        url: Shown,
+        /// The answer, as `503 Service Unavailable`.
+        status: Status,
+        /// How long the server wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// It is larger than it may be.
+    #[error("{url} is larger than the {limit} bytes it may have")]
+    TooLarge {
+        /// What was asked for.
+        url: Shown,
+        /// How many bytes it may have.
+        limit: u64,
+    },
+    /// One redirection after another.
+    #[error("{url} is redirected more than {limit} times, at last to {last}")]
+    Redirections {
+        /// What was asked for.
+        url: Shown,
+        /// How often it may be.
+        limit: usize,
+        /// The last place.
+        last: Shown,
+    },
+    /// A redirection from https to http.
+    #[error("{url} is redirected to {to}, which is not encrypted")]
+    Downgrade {
+        /// What was asked for.
+        url: Shown,
+        /// Where it should be instead.
+        to: Shown,
+    },
+    /// A redirection to nowhere.
+    #[error("{url} is redirected to {location:?}, which is no http or https URL")]
+    Redirection {
+        /// What was asked for.
+        url: Shown,
+        /// Where it should be instead.
+        location: String,
+    },
+    /// The file became another one while it was read.
+    #[error("{url} changed while it was read: {reason}")]
+    Changed {
+        /// What was asked for.
+        url: Shown,
+        /// How that shows.
+        reason: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// A status of an answer, shown with its words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(pub(super) reqwest::StatusCode);
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.canonical_reason() {
+            Some(reason) => write!(f, "{} {reason}", self.0.as_u16()),
+            None => write!(f, "{}", self.0.as_u16()),
+        }
+    }
+}
+
+impl Status {
+    /// Whether it may be gone with the next try.
+    fn is_transient(self) -> bool {
+        matches!(self.0.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+    }
+
+    /// Whether it is about who asks.
+    fn is_about_credentials(self) -> bool {
+        matches!(self.0.as_u16(), 401 | 403 | 407)
+    }
+}
+
+fn seconds(time: &Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if time.subsec_nanos() == 0 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
+}
+
+impl HttpError {
+    /// The same failure, of the server, told of another file of it.
+    pub(super) fn at(self, other: Shown) -> Self {
+        match self {
+            Self::Unreachable { reason, .. } => Self::Unreachable { url: other, reason },
+            Self::Certificate { reason, .. } => Self::Certificate { url: other, reason },
+            Self::Stalled { got, limit, .. } => Self::Stalled { url: other, got, limit },
+            Self::Broken { got, reason, .. } => Self::Broken { url: other, got, reason },
+            of_a_file => of_a_file,
+        }
+    }
+
+    /// The server, if that is what is not there.
+    pub(in super::super) fn unreachable_server(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable { url, .. }
+            | Self::Certificate { url, .. }
+            | Self::Stalled { url, .. }
+            | Self::Broken { url, .. }
+                if self.is_of_server() =>
+            {
+                Some(url.server())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it tells that the server itself is not there, and not something of one file.
+    pub(super) fn is_of_server(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Certificate { .. } => true,
+            Self::Stalled { got, .. } | Self::Broken { got, .. } => *got == 0,
+            Self::Client { .. }
+            | Self::Slow { .. }
+            | Self::Status { .. }
+            | Self::TooLarge { .. }
+            | Self::Redirections { .. }
+            | Self::Downgrade { .. }
+            | Self::Redirection { .. }
+            | Self::Changed { .. }
+            | Self::Interrupted => false,
+        }
+    }
+}
+
+impl Explain for HttpError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Client { .. }
+            | Self::Unreachable { .. }
+            | Self::Stalled { .. }
+            | Self::Slow { .. }
+            | Self::Broken { .. }
+            | Self::Status { .. }
+            | Self::Redirections { .. }
+            | Self::Redirection { .. }
+            | Self::Changed { .. } => Kind::Missing,
+            Self::TooLarge { .. } | Self::Certificate { .. } | Self::Downgrade { .. } => Kind::Integrity,
+            Self::Interrupted => Kind::Interrupted,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Client { .. } => "SSL_CERT_FILE names a file with the certificates of authorities to trust",
+            Self::Unreachable { .. } => {
+                "look at the network and at http_proxy and https_proxy, or add another --mirror; --offline works with what is in the cache"
+            }
+            Self::Certificate { .. } => {
+                "the certificates of authorities to trust are the system's, or those in the file that SSL_CERT_FILE names"
+            }
+            Self::Stalled { .. } | Self::Slow { .. } => "add another --mirror, or wait longer with --timeout",
+            Self::Broken { .. } | Self::Changed { .. } => "try again, or add another --mirror",
+            Self::Status { status, .. } if status.is_about_credentials() => {
+                "a name and password go into the mirror's URL or into ~/.netrc (or the file that NETRC names)"
+            }
+            Self::Status { .. } | Self::Redirections { .. } | Self::Redirection { .. } => {
+                "look at the mirror's address, or use another --mirror"
+            }
+            Self::TooLarge { .. } => "the mirror has something else there: use another --mirror",
+            Self::Downgrade { .. } => {
+                "anybody on the way could change what is not encrypted: name the place by an http URL if that is meant"
+            }
+            Self::Interrupted => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Stalled { .. } | Self::Slow { .. } | Self::Broken { .. } => true,
+            Self::Status { status, .. } => status.is_transient(),
+            Self::Client { .. }
+            | Self::Certificate { .. }
+            | Self::TooLarge { .. }
+            | Self::Redirections { .. }
+            | Self::Downgrade { .. }
+            | Self::Redirection { .. }
+            // What was read so far is of no use: who asked begins again.
+            | Self::Changed { .. }
+            | Self::Interrupted => false,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! One question and its answer: through redirections, with credentials for whom they are for, and never
+//! longer than may be.
+
+use std::error::Error as _;
+use std::pin::pin;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url};
+use tokio::runtime::Runtime;
+
+use super::address::{Address, Server, shown};
+use super::error::{HttpError, Status};
+use super::netrc::Netrc;
+use super::range::Validators;
+use super::{NetworkOptions, retry};
+use crate::report::Reporter;
+
+/// How often a file may be somewhere else.
+const MAX_REDIRECTIONS: usize = 10;
+/// How often is looked whether the user wants to stop.
+const GLANCE: Duration = Duration::from_millis(100);
+/// How the program names itself.
+const USER_AGENT: &str = concat!("apkcompose/", env!("CARGO_PKG_VERSION"));
+
+/// What is used to ask.
+#[derive(Debug)]
+pub(super) struct Client {
+    runtime: Runtime,
+    http: reqwest::Client,
+    netrc: Netrc,
+    timeout: Duration,
+}
+
+impl std::fmt::Debug for Netrc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Netrc")
+    }
+}
+
+/// What is asked for of a file.
+#[derive(Debug, Clone, Default)]
+pub(in super::super) struct Wish {
+    /// Only whether it is there.
+    pub(in super::super) head_only: bool,
+    /// Only if it is of another state than this.
+    pub(in super::super) unless: Option<Validators>,
+    /// Only what is from here on, counted from 0, as long as it is of that state.
+    pub(in super::super) rest: Option<(u64, Validators)>,
+    /// No copies from caches on the way.
+    pub(in super::super) past_caches: bool,
+}
+
+impl Client {
+    pub(super) fn new(options: &NetworkOptions) -> Result<Self, HttpError> {
+        let failed = |error: &dyn std::error::Error| HttpError::Client { reason: innermost(error) };
+        // Somebody else of this process may have chosen before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("network")
+            .enable_all()
+            .build()
+            .map_err(|error| failed(&error))?;
+        let client = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(options.timeout)
+            .pool_max_idle_per_host(options.connections.get())
+            .build()
+            .map_err(|error| failed(&error))?;
+        Ok(Self { runtime, http: client, netrc: Netrc::of_user(), timeout: options.timeout })
+    }
+
+    /// Asks for what is at `address`; the answer's head has come, its body has not.
+    pub(super) fn ask(
+        &self,
+        address: &Address,
+        wish: &Wish,
+        reporter: &dyn Reporter,
+    ) -> Result<Response, HttpError> {
+        let mut url = address.url.clone();
+        for _ in 0..=MAX_REDIRECTIONS {
+            let response = self.ask_once(address, &url, wish, reporter)?;
+            if !is_redirection(response.status()) {
+                return Ok(response);
+            }
+            url = redirection(address, &url, response.headers())?;
+        }
+        Err(HttpError::Redirections { url: address.shown(), limit: MAX_REDIRECTIONS, last: shown(&url) })
+    }
+
+    fn ask_once(
+        &self,
+        address: &Address,
+        url: &Url,
+        wish: &Wish,
+        reporter: &dyn Reporter,
+    ) -> Result<Response, HttpError> {
+        let method = if wish.head_only { Method::HEAD } else { Method::GET };
+        let mut request = self.http.request(method, url.clone()).headers(headers(wish));
+        if let Some((user, password)) = self.credentials(address, url) {
+            request = request.basic_auth(user, Some(password));
+        }
+        let answer = self.wait(request.send(), reporter);
+        match answer {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(failure(address, url, &error)),
+            Err(Stop::Interrupted) => Err(HttpError::Interrupted),
+            Err(Stop::TooLong) => {
+                Err(HttpError::Stalled { url: address.shown(), got: 0, limit: self.timeout })
+            }
+        }
+    }
+
+    /// More of the body of `response`, of which `got` bytes have come; nothing at its end.
+    pub(super) fn more(
+        &self,
+        address: &Address,
+        response: &mut Response,
+        got: u64,
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Bytes>, HttpError> {
+        match self.wait(response.chunk(), reporter) {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => Err(HttpError::Broken { url: address.shown(), got, reason: innermost(&error) }),
+            Err(Stop::Interrupted) => Err(HttpError::Interrupted),
+            Err(Stop::TooLong) => Err(HttpError::Stalled { url: address.shown(), got, limit: self.timeout }),
+        }
+    }
+
+    /// Those that came with the address go to its server alone, those of netrc to the host they name.
+    fn credentials<'a>(&'a self, address: &'a Address, url: &'a Url) -> Option<(&'a str, &'a str)> {
+        let own = address.credentials.as_ref().filter(|own| own.server == Server::of(url));
+        match own {
+            Some(own) => Some((&own.user, &own.password)),
+            None => self.netrc.credentials(url.host_str()?),
+        }
+    }
+
+    /// What `future` comes to, unless that takes too long or the user asks to stop.
+    fn wait<T>(&self, future: impl Future<Output = T>, reporter: &dyn Reporter) -> Result<T, Stop> {
+        let begun = Instant::now();
+        self.runtime.block_on(async {
+            let mut future = pin!(future);
+            loop {
+                let left = self.timeout.saturating_sub(begun.elapsed());
+                if let Ok(output) = tokio::time::timeout(GLANCE.min(left), &mut future).await {
+                    return Ok(output);
+                }
+                if reporter.interrupted() {
+                    return Err(Stop::Interrupted);
+                }
+                if begun.elapsed() >= self.timeout {
+                    return Err(Stop::TooLong);
+                }
+            }
+        })
+    }
+}
+
+/// Why something was not waited for any longer.
+enum Stop {
+    TooLong,
+    Interrupted,
+}
+
+/// Sleeps for `pause`, unless the user asks to stop.
+pub(super) fn pause(pause: Duration, reporter: &dyn Reporter) -> Result<(), HttpError> {
+    let begun = Instant::now();
+    while !reporter.interrupted() {
+        let left = pause.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(GLANCE));
+    }
+    Err(HttpError::Interrupted)
+}
+
+fn headers(wish: &Wish) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut set = |name, value: &str| {
+        // What a server said that cannot be said back is left out: the answer is then the whole file.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::ACCEPT, "*/*");
+    set(header::ACCEPT_ENCODING, "identity");
+    if let Some(known) = &wish.unless {
+        if let Some(tag) = &known.tag {
+            set(header::IF_NONE_MATCH, tag);
+        }
+        if let Some(modified) = &known.modified {
+            set(header::IF_MODIFIED_SINCE, modified);
+        }
+    }
+    if let Some((first, known)) = &wish.rest {
+        set(header::RANGE, &format!("bytes={first}-"));
+        if let Some(same) = known.for_range() {
+            set(header::IF_RANGE, same);
+        }
+    }
+    if wish.past_caches {
+        set(header::CACHE_CONTROL, "no-cache");
+        set(header::PRAGMA, "no-cache");
+    }
+    headers
+}
+
+fn is_redirection(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Where an answer from `url` leads.
+fn redirection(address: &Address, url: &Url, headers: &HeaderMap) -> Result<Url, HttpError> {
+    let location = text(headers, &header::LOCATION).unwrap_or_default();
+    let nowhere = || HttpError::Redirection { url: address.shown(), location: location.clone() };
+    let mut to = url.join(&location).map_err(|_| nowhere())?;
+    if location.is_empty() || !matches!(to.scheme(), "http" | "https") {
+        return Err(nowhere());
+    }
+    // Credentials that a server invents are of no use and would be shown.
+    let _ = to.set_username("");
+    let _ = to.set_password(None);
+    if url.scheme() == "https" && to.scheme() == "http" {
+        return Err(HttpError::Downgrade { url: address.shown(), to: shown(&to) });
+    }
+    Ok(to)
+}
+
+/// The text of a header, if there is one.
+pub(super) fn text(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.trim().to_owned())
+}
+
+/// The validators of an answer.
+pub(super) fn validators(headers: &HeaderMap) -> Validators {
+    Validators { tag: text(headers, &header::ETAG), modified: text(headers, &header::LAST_MODIFIED) }
+}
+
+/// The failure that an answer with no file in it is.
+pub(super) fn refusal(address: &Address, response: &Response) -> HttpError {
+    let retry_after = text(response.headers(), &header::RETRY_AFTER);
+    HttpError::Status {
+        url: address.shown(),
+        status: Status(response.status()),
+        retry_after: retry_after.and_then(|value| retry::retry_after(&value, SystemTime::now())),
+    }
+}
+
+/// What a failure to ask is.
+fn failure(address: &Address, url: &Url, error: &reqwest::Error) -> HttpError {
+    let reason = innermost(error);
+    // Behind a redirection the address alone would mislead.
+    let url = if *url == address.url { address.shown() } else { shown(url) };
+    if is_about_certificate(error) {
+        return HttpError::Certificate { url, reason };
+    }
+    if error.is_connect() || error.is_timeout() {
+        return HttpError::Unreachable { url, reason };
+    }
+    HttpError::Broken { url, got: 0, reason }
+}
+
+/// Whether the other end could not show who it is. Other failures of TLS may pass.
+fn is_about_certificate(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = error
+            .downcast_ref::<rustls::Error>()
+            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
+        if let Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) = tls {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// The words of the cause behind all causes, which says what happened and names no URL.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

@@ -1,0 +1,336 @@
+//! A file, read to its end: tried again where that may help, and gone on with where it broke.
+//!
+//! Whoever reads gets the bytes in order and once, so that a hash goes on through every break. That it is
+//! still the same file is asked of the server (`If-Range`, validators, length); that it was is shown by the
+//! hash alone.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf as _, Bytes};
+use reqwest::header;
+use reqwest::{Response, StatusCode};
+
+use super::address::{Address, Server};
+use super::error::HttpError;
+use super::exchange::{self, Client, Wish, pause, refusal, validators};
+use super::range::{ContentRange, Validators};
+use super::retry::Attempts;
+use super::{Network, NetworkOptions};
+use crate::report::Reporter;
+
+/// So many bytes a second are the least that is worth waiting for.
+const SLOWEST: u64 = 1024;
+
+/// What a server has at an address.
+pub(in super::super) enum Answer<'a> {
+    /// Nothing.
+    NotThere,
+    /// What was known before.
+    NotModified,
+    /// A file.
+    File(Box<Transfer<'a>>),
+}
+
+/// A file that is being read.
+pub(in super::super) struct Transfer<'a> {
+    client: &'a Client,
+    options: NetworkOptions,
+    reporter: &'a dyn Reporter,
+    address: Address,
+    /// None while broken.
+    response: Option<Response>,
+    /// What came and was not read yet.
+    chunk: Bytes,
+    /// How much was read.
+    got: u64,
+    /// How much of the answer is to be passed over: it begins before what was read.
+    skip: u64,
+    /// How long the file is, if the server says so.
+    length: Option<u64>,
+    validators: Validators,
+    past_caches: bool,
+    attempts: Attempts,
+    pace: Pace,
+}
+
+impl<'a> Transfer<'a> {
+    /// Asks for what is at `address`.
+    pub(in super::super) fn open(
+        network: &'a Network,
+        address: &Address,
+        wish: Wish,
+        reporter: &'a dyn Reporter,
+    ) -> Result<Answer<'a>, HttpError> {
+        let client = network.client()?;
+        let server = Server::of(&address.url);
+        let wish = Wish { past_caches: network.is_past_caches(), ..wish };
+        let mut attempts = Attempts::new(network.options().retries);
+        loop {
+            if let Some(error) = network.given_up(&server) {
+                return Err(error.at(address.shown()));
+            }
+            match Self::open_once(client, network.options(), address, &wish, reporter) {
+                Err(HttpError::Interrupted) => return Err(HttpError::Interrupted),
+                Err(error) => match attempts.after(&error, 0, chance()) {
+                    Some(wait) => pause(wait, reporter)?,
+                    None if error.is_of_server() => {
+                        network.give_up(server, error.clone());
+                        return Err(error);
+                    }
+                    None => return Err(error),
+                },
+                answer => return answer,
+            }
+        }
+    }
+
+    fn open_once(
+        client: &'a Client,
+        options: &NetworkOptions,
+        address: &Address,
+        wish: &Wish,
+        reporter: &'a dyn Reporter,
+    ) -> Result<Answer<'a>, HttpError> {
+        let response = client.ask(address, wish, reporter)?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(Answer::NotThere),
+            StatusCode::NOT_MODIFIED if wish.unless.is_some() => return Ok(Answer::NotModified),
+            _ => return Err(refusal(address, &response)),
+        }
+        Ok(Answer::File(Box::new(Self {
+            client,
+            options: *options,
+            reporter,
+            address: address.clone(),
+            length: response.content_length(),
+            validators: validators(response.headers()),
+            response: Some(response),
+            chunk: Bytes::new(),
+            got: 0,
+            skip: 0,
+            past_caches: wish.past_caches,
+            attempts: Attempts::new(options.retries),
+            pace: Pace::default(),
+        })))
+    }
+
+    /// How long the file is, in bytes, if the server says so.
+    pub(in super::super) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// What tells this state of the file from others.
+    pub(in super::super) fn validators(&self) -> &Validators {
+        &self.validators
+    }
+
+    /// Reads all of it, which may be `limit` bytes; `told` is how much more came.
+    pub(in super::super) fn read_all(mut self, limit: u64, told: impl Fn(u64)) -> Result<Vec<u8>, HttpError> {
+        let mut bytes = Vec::new();
+        if self.length.is_some_and(|length| length > limit) {
+            return Err(self.too_large(limit));
+        }
+        loop {
+            self.fill()?;
+            if self.chunk.is_empty() {
+                return Ok(bytes);
+            }
+            let came = self.chunk.len() as u64;
+            told(came);
+            self.got += came;
+            if self.got > limit {
+                return Err(self.too_large(limit));
+            }
+            bytes.extend_from_slice(&std::mem::take(&mut self.chunk));
+        }
+    }
+
+    fn too_large(&self, limit: u64) -> HttpError {
+        HttpError::TooLarge { url: self.address.shown(), limit }
+    }
+
+    /// Lets `chunk` hold something, unless this is the end.
+    fn fill(&mut self) -> Result<(), HttpError> {
+        while self.chunk.is_empty() {
+            match self.more() {
+                Ok(Some(chunk)) => self.take(chunk),
+                Ok(None) => return Ok(()),
+                Err(error) => self.recover(error)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, mut chunk: Bytes) {
+        let passed_over = chunk.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+        chunk.advance(passed_over);
+        self.skip -= passed_over as u64;
+        self.chunk = chunk;
+    }
+
+    fn more(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let Some(response) = &mut self.response else {
+            let reason = "it was given up before".to_owned();
+            return Err(HttpError::Broken { url: self.address.shown(), got: self.got, reason });
+        };
+        let chunk = self.client.more(&self.address, response, self.got, self.reporter)?;
+        let Some(chunk) = chunk else {
+            if self.skip > 0 {
+                return Err(self.changed(format!("it had more than {} bytes, and has fewer", self.got)));
+            }
+            // Without a length, the end may be anywhere; with one, it is there.
+            return match self.length {
+                Some(length) if self.got < length => Err(HttpError::Broken {
+                    url: self.address.shown(),
+                    got: self.got,
+                    reason: format!("it ended, and should have {length} bytes"),
+                }),
+                _ => Ok(None),
+            };
+        };
+        let came = chunk.len() as u64;
+        if let Some(came) = self.pace.note(came, Instant::now(), self.options.timeout) {
+            let (url, limit) = (self.address.shown(), self.options.timeout);
+            return Err(HttpError::Slow { url, got: self.got, came, limit });
+        }
+        Ok(Some(chunk))
+    }
+
+    /// After a failure: waits, and asks for the rest, until it comes or nothing more is to be hoped for.
+    fn recover(&mut self, mut error: HttpError) -> Result<(), HttpError> {
+        self.response = None;
+        loop {
+            let Some(wait) = self.attempts.after(&error, self.got, chance()) else { return Err(error) };
+            pause(wait, self.reporter)?;
+            match self.resume() {
+                Ok(()) => return Ok(()),
+                Err(HttpError::Interrupted) => return Err(HttpError::Interrupted),
+                Err(other) => error = other,
+            }
+        }
+    }
+
+    fn resume(&mut self) -> Result<(), HttpError> {
+        let rest = (self.got > 0).then(|| (self.got, self.validators.clone()));
+        let wish = Wish { rest, past_caches: self.past_caches, ..Wish::default() };
+        let response = self.client.ask(&self.address, &wish, self.reporter)?;
+        let skip = match response.status() {
+            StatusCode::PARTIAL_CONTENT if self.got > 0 => {
+                self.check_range(&response)?;
+                0
+            }
+            // The server does not do parts, or has another file: which of the two, its validators and length may tell.
+            StatusCode::OK => {
+                self.check_length(response.content_length())?;
+                self.got
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                return Err(self.changed(format!("it has no more than {} bytes now", self.got)));
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Err(self.changed("it is gone".to_owned())),
+            _ => return Err(refusal(&self.address, &response)),
+        };
+        let now = validators(response.headers());
+        if self.validators.differ(&now) {
+            return Err(self.changed("the server says that it is another version".to_owned()));
+        }
+        self.skip = skip;
+        self.response = Some(response);
+        self.pace = Pace::default();
+        Ok(())
+    }
+
+    fn check_range(&self, response: &Response) -> Result<(), HttpError> {
+        let value = exchange::text(response.headers(), &header::CONTENT_RANGE);
+        let range = value.as_deref().and_then(ContentRange::parse);
+        match range {
+            Some(range) if range.first == self.got => self.check_length(range.total),
+            _ => Err(self.changed(format!(
+                "asked for what follows byte {}, the server sends {}",
+                self.got,
+                value.unwrap_or_else(|| "it does not say what".to_owned())
+            ))),
+        }
+    }
+
+    fn check_length(&self, length: Option<u64>) -> Result<(), HttpError> {
+        match (self.length, length) {
+            (Some(before), Some(now)) if before != now => {
+                Err(self.changed(format!("it had {before} bytes, and has {now}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn changed(&self, reason: String) -> HttpError {
+        HttpError::Changed { url: self.address.shown(), reason }
+    }
+}
+
+impl Read for Transfer<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.fill().map_err(io::Error::other)?;
+        let count = self.chunk.len().min(buffer.len());
+        if let Some(part) = buffer.get_mut(..count) {
+            self.chunk.copy_to_slice(part);
+        }
+        self.got += count as u64;
+        Ok(count)
+    }
+}
+
+/// How fast something comes.
+#[derive(Debug, Default)]
+struct Pace {
+    since: Option<Instant>,
+    came: u64,
+}
+
+impl Pace {
+    /// Notes that `count` bytes came; how many came in the last `limit`, if those are too few.
+    fn note(&mut self, count: u64, now: Instant, limit: Duration) -> Option<u64> {
+        let since = *self.since.get_or_insert(now);
+        self.came += count;
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed < limit {
+            return None;
+        }
+        let came = std::mem::take(&mut self.came);
+        self.since = Some(now);
+        let least = SLOWEST.saturating_mul(elapsed.as_millis().try_into().unwrap_or(u64::MAX)) / 1000;
+        (came < least).then_some(came)
+    }
+}
+
+/// Any number, another one each time.
+fn chance() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_drips_is_too_slow_and_what_flows_is_not() {
+        let limit = Duration::from_secs(2);
+        let begin = Instant::now();
+        let at = |millis| begin + Duration::from_millis(millis);
+        let mut drip = Pace::default();
+        assert_eq!(drip.note(100, at(0), limit), None);
+        assert_eq!(drip.note(100, at(1000), limit), None);
+        assert_eq!(drip.note(100, at(2000), limit), Some(300));
+
+        let mut flow = Pace::default();
+        for second in 0..10 {
+            assert_eq!(flow.note(SLOWEST * 2, at(second * 1000), limit), None);
+        }
+        // What came fast at first does not make up for what drips then.
+        assert_eq!(flow.note(SLOWEST * 1000, at(9500), limit), None);
+        assert_eq!(flow.note(1, at(11_000), limit), None);
+        assert_eq!(flow.note(1, at(13_000), limit), Some(1));
+    }
+}
