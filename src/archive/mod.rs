@@ -4,6 +4,7 @@
 
 pub mod chunked;
 pub mod codec;
+pub mod decompress;
 pub mod gzip;
 pub mod gzip_write;
 pub mod rootfs;

@@ -224,7 +224,8 @@ impl Build<'_> {
 
     fn prepare(&mut self, arch: Arch) -> Result<Prepared, Error> {
         let sources = plan::fetch_sources(self.fetcher, self.draft, arch)?;
-        self.used.extend(sources.base.iter().map(|base| base.rootfs.expanded().clone()));
+        self.used.extend(sources.base.iter().flat_map(|base| base.layers.clone()));
+        say_what_is_not_taken_over(sources.base.as_ref(), self.fetcher.reporter);
         Ok(plan::prepare(self.fetcher, self.draft, sources, arch)?)
     }
 
@@ -359,6 +360,17 @@ fn reported_image(
         command: config.entrypoint.iter().chain(&config.cmd).cloned().collect(),
         platform: arch.arch.platform().to_string(),
         created: config.created.to_string(),
+    }
+}
+
+/// What a base that is an image is configured to do is not what this one is.
+fn say_what_is_not_taken_over(base: Option<&fetch::Base>, reporter: &dyn Reporter) {
+    let Some(image) = base.and_then(|base| base.image.as_ref()) else { return };
+    if !image.configured.is_empty() {
+        reporter.note(&format!(
+            "what the base image says of {} is not taken over: say it under [image]",
+            image.configured.join(", ")
+        ));
     }
 }
 

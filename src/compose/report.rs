@@ -144,7 +144,7 @@ pub(super) fn arch_report(prepared: &Prepared, notes: Notes, image: Option<Repor
         steps: prepared.plan.steps.iter().map(|step| reported_step(step, &prepared.base)).collect(),
         base: prepared.provenance.as_ref().map(|base| ReportedBase {
             file: base.file.clone(),
-            sha256: base.rootfs.blob(),
+            sha256: base.sha256,
             trust: base.trust.to_string(),
         }),
         image,

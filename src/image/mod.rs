@@ -11,6 +11,7 @@
 //! | `archive` | one tar that docker, podman, containerd and skopeo all load |
 //! | `rootfs` | a layer as files of a directory |
 //! | `dockerfile` | a Dockerfile that makes the same image |
+//! | `stored` | the documents of an image that somebody else made, read |
 //!
 //! Always true here: the same tree and the same values give the same bytes, whatever the number of
 //! threads, the clock or the machine; sizes are known before the first byte is written, so everything
@@ -33,6 +34,7 @@ mod made;
 mod manifest;
 mod reference;
 mod rootfs;
+pub mod stored;
 
 use std::io;
 
