@@ -14,6 +14,11 @@ pub const BUILT_INS: &[BuiltIn] = &[
     BuiltIn { name: "node", text: include_str!("../../profiles/node.toml"), files: &[] },
     BuiltIn { name: "php-cli", text: include_str!("../../profiles/php-cli.toml"), files: &[] },
     BuiltIn { name: "php-fpm", text: include_str!("../../profiles/php-fpm.toml"), files: &[] },
+    BuiltIn {
+        name: "php-fpm-distroless",
+        text: include_str!("../../profiles/php-fpm-distroless.toml"),
+        files: &[],
+    },
     BuiltIn { name: "php-swoole", text: include_str!("../../profiles/php-swoole.toml"), files: &[] },
     BuiltIn { name: "python", text: include_str!("../../profiles/python.toml"), files: &[] },
     BuiltIn { name: "static", text: include_str!("../../profiles/static.toml"), files: &[] },

@@ -70,20 +70,23 @@ fn every_bad_profile_gets_its_message() {
 }
 
 /// The parts of a profile's text: its head, then each table with the tables below it; entries (`[[...]]`) that
-/// follow each other are one part. A comment above a header belongs to it. Text over several lines has no headers.
+/// follow each other are one part. A comment above a header belongs to it.
 fn parts(text: &str) -> Vec<(String, Vec<&str>)> {
     let mut parts: Vec<(String, Vec<&str>)> = vec![(String::new(), Vec::new())];
     let mut above: Vec<&str> = Vec::new();
-    let mut is_quoted = false;
+    let mut in_content = false;
     for line in text.lines() {
+        let was_in_content = in_content;
+        in_content ^= (line.matches("\"\"\"").count() + line.matches("'''").count()) % 2 == 1;
+        if was_in_content {
+            continue;
+        }
         let part = match line.strip_prefix('[') {
-            _ if is_quoted => None,
             Some(entry) if entry.starts_with('[') => Some("[[...]]"),
             Some(table) => table.split([']', '.']).next(),
             None => None,
         };
-        is_quoted ^= line.contains("\"\"\"") || line.contains("'''");
-        if !is_quoted && (line.starts_with('#') || line.is_empty()) {
+        if line.starts_with('#') || line.is_empty() {
             above.push(line);
             continue;
         }
@@ -473,7 +476,7 @@ fn an_unknown_profile_is_told_what_there_is() {
     there is no profile `bsae`
     did you mean `base`?
     looked for /nowhere/bsae.toml and /nowhere/profiles/bsae.toml
-    the built-in profiles are `base`, `demo`, `nginx`, `nginx-php-fpm`, `node`, `php-cli`, `php-fpm`, `php-swoole`, `python`, `static` and `valkey`
+    the built-in profiles are `base`, `demo`, `nginx`, `nginx-php-fpm`, `node`, `php-cli`, `php-fpm`, `php-fpm-distroless`, `php-swoole`, `python`, `static` and `valkey`
     ");
 }
 

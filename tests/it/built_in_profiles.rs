@@ -10,8 +10,9 @@ use apkcompose::profile::BUILT_INS;
 use flate2::read::MultiGzDecoder;
 use serde_json::{Value, json};
 
-use crate::made::{self, Made};
+use crate::made::{self, Made, key};
 use crate::support::command::{Dir, TestCommand};
+use crate::support::container::Container;
 use crate::support::data::Alpine;
 use crate::support::image::Image;
 use crate::support::listing::{Kind, Listing};
@@ -64,6 +65,9 @@ fn cases() -> Vec<Case> {
     vec![
         Case::new("base", None, Minirootfs, ""),
         Case::new("nginx", None, Minirootfs, "nginx"),
+        Case::new("nginx-php-fpm", None, Minirootfs, php(82) + " nginx php82-fpm"),
+        Case::new("nginx-php-fpm", Some("php=83"), Minirootfs, php(83) + " nginx php83-fpm"),
+        Case::new("nginx", None, Minirootfs, "nginx"),
         Case::new("nginx-php-fpm", None, Minirootfs, format!("nginx {} php82-fpm", php(82))),
         Case::new("nginx-php-fpm", Some("php=83"), Minirootfs, format!("nginx {} php83-fpm", php(83))),
         Case::new("node", None, Minirootfs, "nodejs ca-certificates-bundle tini"),
@@ -72,6 +76,14 @@ fn cases() -> Vec<Case> {
         Case::new("php-cli", Some("php=81"), Minirootfs, php(81)),
         Case::new("php-fpm", None, Minirootfs, php(82) + " php82-fpm fcgi"),
         Case::new("php-fpm", Some("php=83"), Minirootfs, php(83) + " php83-fpm fcgi"),
+        Case::new("php-fpm", None, Minirootfs, php(82) + " php82-fpm fcgi"),
+        Case::new("php-fpm", Some("php=83"), Minirootfs, php(83) + " php83-fpm fcgi"),
+        Case::new(
+            "php-fpm-distroless",
+            None,
+            Scratch,
+            php(82) + " php82-fpm fcgi alpine-baselayout-data alpine-release busybox-binsh !ssl_client",
+        ),
         Case::new("php-swoole", None, Minirootfs, php(82) + " php82-pecl-swoole"),
         Case::new("php-swoole", Some("php=83"), Minirootfs, php(83) + " php83-pecl-swoole"),
         Case::new("python", None, Minirootfs, "python3 !pyc ca-certificates-bundle tzdata tini"),
@@ -139,8 +151,10 @@ fn every_built_in_profile_resolves_on_3_19_as_the_real_apk_does() {
             Base::Minirootfs => 15,
             Base::Scratch => 0,
         };
-        let expected_packages = installed + expected.iter().filter(|step| step.starts_with("Inst")).count();
-        assert_eq!(report["packages"], json!(expected_packages), "{}", case.named());
+        // BusyBox, the shell that is a link to it, and fcgi do not stay.
+        let pruned = if case.profile == "php-fpm-distroless" { 3 } else { 0 };
+        let placed = expected.iter().filter(|step| step.starts_with("Installing ")).count();
+        assert_eq!(report["packages"], json!(installed + placed - pruned), "{}", case.named());
     }
 }
 
@@ -205,8 +219,8 @@ fn mirror_3_22(alpine: &Alpine) -> Dir {
     let index = files::read(&alpine.indexes().join("v3.22-main-x86_64.APKINDEX.tar.gz"));
     mirror.write("v3.22/main/x86_64/APKINDEX.tar.gz", &index);
     // Alpine's community of 3.22 is not here: one of our own, without packages, stands in its place.
-    mirror.write("v3.22/community/x86_64/APKINDEX.tar.gz", made::index("v3.22.0-test", &[], made::key()));
-    mirror.write("test.rsa.pub", made::key().public_key().pem());
+    mirror.write("v3.22/community/x86_64/APKINDEX.tar.gz", made::index("v3.22.0-test", &[], key()));
+    mirror.write("test.rsa.pub", key().public_key().pem());
     mirror
 }
 
@@ -255,15 +269,28 @@ fn profiles_of_main_alone_resolve_on_3_22_as_the_real_apk_does() {
     assert!(!steps(&["python3", "!pyc"]).contains("pyc"));
 }
 
-/// A mirror with the packages of the official ISO repository of 3.19.1 for its main repository, in an index of our
-/// own: Alpine's says another name. The packages keep their signatures.
-fn mirror_of_iso(alpine: &Alpine, names: &[&str]) -> Dir {
-    let directory = alpine.repository("iso-3.19.1").join("x86_64");
+/// A mirror whose main repository has `packages`, in an index of our own: Alpine's is of a whole branch, and that of its
+/// ISO says another name. The packages keep their signatures. Community is empty.
+fn mirror_of(packages: &[Made]) -> Dir {
+    let mirror = Dir::new();
+    let packages: Vec<&Made> = packages.iter().collect();
+    made::repository(&mirror.join("v3.19/main"), "v3.19.1-0-test", &packages, key());
+    made::repository(&mirror.join("v3.19/community"), "v3.19.1-0-test", &[], key());
+    mirror.write("test.rsa.pub", key().public_key().pem());
+    mirror
+}
+
+/// The packages `names` of the directory `repository` of the real mirror.
+fn real_packages(alpine: &Alpine, repository: &str, names: &[&str]) -> Vec<Made> {
+    let directory = alpine.repository(repository).join("x86_64");
+    let is_version = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+    let is_of = |file: &str, name: &str| {
+        file.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_version)
+    };
+    let is_named = |file: &str| names.iter().any(|name| is_of(file, name));
     let packages: Vec<Made> = files::names(&directory)
         .iter()
-        .filter(|file| {
-            names.iter().any(|name| file.starts_with(&format!("{name}-")) && version_follows(file, name))
-        })
+        .filter(|file| is_named(file))
         .map(|file| {
             let mut made = made::of_bytes(files::read(&directory.join(file)));
             // As Alpine's indexes list what is for every architecture.
@@ -271,20 +298,8 @@ fn mirror_of_iso(alpine: &Alpine, names: &[&str]) -> Dir {
             made
         })
         .collect();
-    assert_eq!(packages.len(), names.len(), "{names:?}");
-    let mirror = Dir::new();
-    made::repository(
-        &mirror.join("v3.19/main"),
-        "v3.19.1-0-test",
-        &packages.iter().collect::<Vec<_>>(),
-        made::key(),
-    );
-    mirror.write("test.rsa.pub", made::key().public_key().pem());
-    mirror
-}
-
-fn version_follows(file: &str, name: &str) -> bool {
-    file[name.len() + 1..].starts_with(|next: char| next.is_ascii_digit())
+    assert_eq!(packages.len(), names.len(), "{names:?} of {repository}");
+    packages
 }
 
 /// What the package file at `path` has at `wanted`.
@@ -306,7 +321,7 @@ const STATIC: [&str; 5] =
 
 /// Builds `text`, which extends `static`, from the packages of the ISO repository into `image.tar`.
 fn build_static(alpine: &Alpine, dir: &Dir, text: &str) -> Image {
-    let mirror = mirror_of_iso(alpine, &STATIC);
+    let mirror = mirror_of(&real_packages(alpine, "iso-3.19.1", &STATIC));
     let alpine = format!(
         "[alpine]\nrelease = \"3.19\"\narch = [\"x86_64\"]\nmirror-keys = ['{}']\n",
         mirror.join("test.rsa.pub").display()
@@ -431,4 +446,81 @@ fn a_static_program_runs_on_static_as_nobody_in_particular() {
     assert!(said.contains("test is successful"), "{said}");
     let shell = docker.run("apkcompose-test/static:1", &["-c", "true"], &["--entrypoint", "/bin/sh"]);
     assert_eq!(shell.status.code(), Some(127), "{}", String::from_utf8_lossy(&shell.stderr));
+}
+
+/// PHP 7.1 and what it needs, real but for what this PHP has no package of or cannot be linked to here.
+fn php_packages(alpine: &Alpine) -> Vec<Made> {
+    let extensions = "common ctype dom fpm iconv mbstring opcache pcntl pdo pdo_sqlite phar posix session sqlite3 xml \
+                      xmlreader";
+    let extensions: Vec<String> = extensions.split_whitespace().map(|name| format!("php7-{name}")).collect();
+    let php: Vec<&str> = extensions.iter().map(String::as_str).chain(["php7"]).collect();
+    let libraries = "alpine-baselayout-data libedit libexpat libncursesw libxml2 musl ncurses-terminfo-base \
+                     sqlite-libs xz-libs zlib";
+    let libraries: Vec<&str> = libraries.split_whitespace().collect();
+    let base = ["alpine-keys", "alpine-release", "busybox", "busybox-binsh", "ca-certificates-bundle"];
+    let stand_ins =
+        "fcgi php7-curl php7-fileinfo php7-openssl php7-simplexml php7-sodium php7-tokenizer php7-xmlwriter";
+    let stand_ins = stand_ins.split_whitespace().map(|name| made::package_of(name, "7.1.2-r1", &[], key()));
+    real_packages(alpine, "php7", &php)
+        .into_iter()
+        .chain(real_packages(alpine, "v3.19/main", &libraries))
+        .chain(real_packages(alpine, "iso-3.19.1", &base))
+        .chain(stand_ins)
+        .collect()
+}
+
+#[test]
+fn php_fpm_distroless_answers_without_a_shell_and_stops_in_order() {
+    let test = "php_fpm_distroless_answers_without_a_shell_and_stops_in_order";
+    let Some(alpine) = need::alpine(test) else { return };
+    let Some(docker) = need::docker(test) else { return };
+    let (dir, image) = (Dir::new(), "apkcompose-test/distroless:1");
+    let mirror = mirror_of(&php_packages(&alpine));
+    dir.write(
+        "p.toml",
+        format!(
+            "extends = [\"php-fpm-distroless\"]\n[alpine]\nrelease = \"3.19\"\narch = [\"x86_64\"]\n\
+             mirror-keys = ['{}', '{}']\n[image]\nhealthcheck.interval = \"500ms\"\n",
+            mirror.join("test.rsa.pub").display(),
+            alpine.php7_key().display()
+        ),
+    );
+    let command =
+        dir.command().args(["--profile", "p.toml", "-o", "image.tar", "-t", image, "--set", "php=7"]);
+    command.arg("--mirror").arg(mirror.path()).success();
+    assert_eq!(docker.load(&dir.join("image.tar")), [image]);
+
+    let fpm = Container::start(docker, image, &["--network=none", "--read-only", "--tmpfs=/tmp"]);
+    fpm.wait_until_healthy();
+
+    assert_eq!(fpm.exec_text(&["php", "-r", "echo posix_getuid(), PHP_VERSION;"]), "827.1.2");
+    for shell in ["/bin/sh", "sh", "busybox", "apk", "cgi-fcgi"] {
+        let done = fpm.exec(&[shell, "-c", "true"]);
+        assert!(!done.status.success(), "{shell}: {done:?}");
+    }
+    fpm.stop();
+    assert_eq!(fpm.exit_code(), 0);
+    // Where nobody listens, the health check says so.
+    let ping = docker.run(image, &[], &["--entrypoint=php-fpm-ping"]);
+    assert_eq!(ping.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ping.stderr).starts_with("php-fpm takes no connections: "), "{ping:?}");
+
+    let tree = Image::of_archive(&dir.join("image.tar")).tree();
+    let programs: Vec<&str> = tree
+        .entries()
+        .filter(|entry| entry.kind == Kind::File && entry.mode & 0o111 != 0 && !entry.path.contains(".so"))
+        .map(|entry| entry.path.as_str())
+        .collect();
+    let init = "etc/init.d/php-fpm7";
+    let expected =
+        [init, "usr/bin/phar.phar", "usr/bin/php7", "usr/local/bin/php-fpm-ping", "usr/sbin/php-fpm7"];
+    assert_eq!(programs, expected);
+    let dangling: Vec<&str> = tree
+        .entries()
+        .filter(|entry| entry.link.as_deref().is_some_and(|target| target.contains("busybox")))
+        .map(|entry| entry.path.as_str())
+        .collect();
+    assert_eq!(dangling, [""; 0]);
+    let database = installed::parse(tree.text(installed::PATH));
+    assert!(!database.contains_key("busybox") && database.contains_key("musl"));
 }
