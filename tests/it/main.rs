@@ -43,6 +43,8 @@ mod formats;
 mod harness;
 /// Packages, indexes and keys made by the tests themselves.
 mod made;
+/// Mirrors over the network, and everything that goes wrong there.
+mod network;
 /// The solver against the recorded answers of the real apk.
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
@@ -57,6 +59,8 @@ mod releases;
 mod reproducible;
 /// What is warned of once a profile is answered, and what scanners are told by an image.
 mod scanners;
+/// The server that tests have for a mirror, as curl sees it.
+mod server;
 /// The solver's case files.
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.
