@@ -25,7 +25,7 @@
 //! | 4 | [`store`], [`image`] | the content-addressed cache; layer, config, archive |
 //! | 3 | [`tree`], [`solve`], [`profile`], [`elf`] | the root filesystem, the solver, the profile, facts of one file |
 //! | 2 | [`apk`] | apk's formats, pure: bytes in, values out |
-//! | 1 | [`archive`] | gzip members, chunked deflate, tar framing |
+//! | 1 | [`archive`] | gzip members, chunked compression, tar framing |
 //! | 0 | [`arch`], [`content`], [`digest`], [`kind`], [`path`], [`report`], [`root`] | small leaves |
 //!
 //! Floors 0 to 3 touch neither network nor disk, [`root`] aside.

@@ -6,7 +6,7 @@ use std::io::{BufReader, Read, Write};
 
 use super::package::VerifiedPackage;
 use crate::archive::gzip::{GzipError, Member};
-use crate::archive::table::{Admitted, Rules, Table, TableError, read_table};
+use crate::archive::table::{Admission, Admitted, Rules, Table, TableError, read_table};
 use crate::archive::tar_read::{Entry, EntryKind, TarError};
 use crate::content::{ReadAt, ReadFrom};
 use crate::digest::Sha1;
@@ -104,10 +104,10 @@ fn table_flaw(error: TableError) -> DataFlaw {
 struct PackageRules;
 
 impl Rules for PackageRules {
-    fn admit(&self, entry: &Entry) -> Result<Option<Admitted>, TableError> {
+    fn admit(&self, entry: &Entry) -> Result<Admission, TableError> {
         // apk keeps names with a dot in front to itself.
         if entry.path.first() == Some(&b'.') {
-            return Ok(None);
+            return Ok(Admission::Skipped);
         }
         let path = TreePath::relative_bytes(&entry.path)?;
         let hard_link_target = match entry.kind {
@@ -118,7 +118,7 @@ impl Rules for PackageRules {
             EntryKind::File => Some(checksum(entry)?),
             _ => None,
         };
-        Ok(Some(Admitted { path, hard_link_target, sha1 }))
+        Ok(Admission::Taken(Admitted { path, hard_link_target, sha1 }))
     }
 
     fn wants_directories_first(&self) -> bool {

@@ -6,7 +6,7 @@
 //! unknown system.
 //!
 //! Packages and indexes are made with it, whose members must each be one. Layers are cut in members
-//! compressed on all cores by [`super::deflate`].
+//! compressed on all cores by [`super::chunked`].
 //!
 //! Source: RFC 1952.
 

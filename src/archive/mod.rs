@@ -2,7 +2,9 @@
 //!
 //! Bytes in, values out; no file is opened here. Whatever is read is bounded by its caller.
 
-pub mod deflate;
+pub mod chunked;
+pub mod codec;
+pub mod decompress;
 pub mod gzip;
 pub mod gzip_write;
 pub mod rootfs;

@@ -30,6 +30,18 @@ const MAX_XATTRS: usize = 64 * 1024;
 pub struct Table {
     /// The entries.
     pub entries: Vec<TableEntry>,
+    /// What of the layers below is gone, if the tar is a layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub whiteouts: Vec<Whiteout>,
+}
+
+/// What a layer takes away from those below it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Whiteout {
+    /// What is at the path, and below it.
+    Path(TreePath),
+    /// What is in the directory.
+    Contents(TreePath),
 }
 
 /// An entry of a tar.
@@ -99,13 +111,29 @@ pub struct Admitted {
     pub sha1: Option<Sha1>,
 }
 
+/// What becomes of an entry.
+#[derive(Debug)]
+pub enum Admission {
+    /// It stands in the table.
+    Taken(Admitted),
+    /// It says what of the layers below is gone.
+    Whiteout(Whiteout),
+    /// It is passed over.
+    Skipped,
+}
+
 /// What may be in a tar.
 pub trait Rules {
-    /// Judges an entry: taken, skipped (nothing), or an error.
-    fn admit(&self, entry: &Entry) -> Result<Option<Admitted>, TableError>;
+    /// Judges an entry.
+    fn admit(&self, entry: &Entry) -> Result<Admission, TableError>;
 
     /// Whether every entry must come after an entry for the directory it is in.
     fn wants_directories_first(&self) -> bool;
+
+    /// Whether a hard link may name a file that is not in the tar, but in a layer below it.
+    fn links_may_lead_below(&self) -> bool {
+        false
+    }
 }
 
 /// Why a tar cannot be taken.
@@ -137,6 +165,12 @@ pub enum TableError {
         path: TreePath,
         /// Where it points.
         target: String,
+    },
+    /// A whiteout is no plain file, or names nothing.
+    #[error("`{path}` should delete something, and is no whiteout that a layer can have")]
+    Whiteout {
+        /// The entry's path.
+        path: String,
     },
     /// The target of a symbolic link is no text a link can have.
     #[error("the symbolic link {path} has a malformed target")]
@@ -188,7 +222,7 @@ pub enum TableError {
 /// Reads an inflated tar to its last byte, copying it to `copy`, and returns its table.
 pub fn read_table(tar: impl Read, copy: impl Write, rules: &impl Rules) -> Result<Table, TableError> {
     let mut reader = TarReader::new(Tee { input: tar, copy, write_error: None });
-    let mut builder = Builder { entries: Vec::new(), seen: HashMap::new() };
+    let mut builder = Builder { entries: Vec::new(), whiteouts: Vec::new(), seen: HashMap::new() };
     let result = builder.read_all(&mut reader, rules);
     let mut tee = reader.into_inner();
     if let Some(error) = tee.write_error.take() {
@@ -196,7 +230,7 @@ pub fn read_table(tar: impl Read, copy: impl Write, rules: &impl Rules) -> Resul
     }
     result?;
     tee.copy.flush().map_err(TableError::Write)?;
-    Ok(Table { entries: builder.entries })
+    Ok(Table { entries: builder.entries, whiteouts: builder.whiteouts })
 }
 
 /// Copies what is read.
@@ -220,6 +254,7 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
 
 struct Builder {
     entries: Vec<TableEntry>,
+    whiteouts: Vec<Whiteout>,
     /// Where each path stands in `entries`.
     seen: HashMap<TreePath, usize>,
 }
@@ -228,7 +263,14 @@ impl Builder {
     fn read_all<R: Read>(&mut self, reader: &mut TarReader<R>, rules: &impl Rules) -> Result<(), TableError> {
         let mut buffer = vec![0; BUFFER];
         while let Some(entry) = reader.next_entry()? {
-            let Some(admitted) = rules.admit(&entry)? else { continue };
+            let admitted = match rules.admit(&entry)? {
+                Admission::Taken(admitted) => admitted,
+                Admission::Whiteout(whiteout) => {
+                    self.whiteouts.push(whiteout);
+                    continue;
+                }
+                Admission::Skipped => continue,
+            };
             let path = admitted.path;
             if rules.wants_directories_first() {
                 self.check_directory(&path)?;
@@ -238,7 +280,8 @@ impl Builder {
                     TableKind::File(read_file(reader, &entry, &path, admitted.sha1, &mut buffer)?)
                 }
                 EntryKind::HardLink => {
-                    TableKind::HardLink(self.hard_link(&path, &entry, admitted.hard_link_target)?)
+                    let target = admitted.hard_link_target;
+                    TableKind::HardLink(self.hard_link(&path, &entry, target, rules)?)
                 }
                 EntryKind::Symlink => TableKind::Symlink(symlink_target(&path, &entry.target)?),
                 EntryKind::Directory => TableKind::Directory,
@@ -290,13 +333,12 @@ impl Builder {
         path: &TreePath,
         entry: &Entry,
         target: Option<TreePath>,
+        rules: &impl Rules,
     ) -> Result<TreePath, TableError> {
         target
-            .filter(|target| {
-                let earlier = self.seen.get(target).and_then(|at| self.entries.get(*at));
-                earlier.is_some_and(|earlier| {
-                    matches!(earlier.kind, TableKind::File(_) | TableKind::HardLink(_))
-                })
+            .filter(|target| match self.seen.get(target).and_then(|at| self.entries.get(*at)) {
+                Some(earlier) => matches!(earlier.kind, TableKind::File(_) | TableKind::HardLink(_)),
+                None => rules.links_may_lead_below(),
             })
             .ok_or_else(|| TableError::HardLink {
                 path: path.clone(),

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -11,7 +12,8 @@ use clap_complete::Shell;
 
 use crate::apk::package::ScriptKind;
 use crate::apk::sign::SigningAlgorithm;
-use crate::arch::Arch;
+use crate::arch::{Arch, UnknownArch};
+use crate::compose::Architectures;
 use crate::compose::author::KeyFile;
 use crate::compose::output::Output;
 use crate::fetch::{Access, NetworkOptions};
@@ -41,8 +43,10 @@ Examples:
       one image with two names, as ./web.tar
   apkcompose build --profile web --dry-run
       the packages that would be installed, in order; nothing is written
-  apkcompose build --profile web -o web.tar -o type=tar,dest=web-rootfs.tar
-      an archive for docker load, and the root filesystem alone
+  apkcompose build --profile web -o web.tar -o type=oci,dest=web,compression=zstd
+      an archive for docker load, and an OCI layout with smaller layers
+  apkcompose build --profile web --arch x86_64,aarch64
+      one archive for both architectures
   apkcompose build --profile web -q --format json >web.json
       what was built, for programs: digests, sizes, packages";
 
@@ -181,9 +185,10 @@ pub(super) struct ProfileArgs {
     /// Set a variable of the profile (repeatable)
     #[arg(long, value_name = "NAME=VALUE", env = "APKCOMPOSE_SET", value_delimiter = LINE)]
     pub(super) set: Vec<Setting>,
-    /// For this architecture, in apk's name or OCI's
-    #[arg(long, env = "APKCOMPOSE_ARCH")]
-    pub(super) arch: Option<Arch>,
+    /// For these architectures, in apk's names or OCI's (repeatable, or with commas); `all` for all of the
+    /// profile's [default: this machine's, else the profile's first]
+    #[arg(long, value_name = "ARCH", env = "APKCOMPOSE_ARCH", value_delimiter = ',')]
+    pub(super) arch: Vec<WantedArch>,
     /// Use this mirror in place of the profile's (repeatable: tried in order): a URL or a directory
     #[arg(long, value_name = "DIR|URL", env = "APKCOMPOSE_MIRROR", value_delimiter = LINE, help_heading = SOURCES)]
     pub(super) mirror: Vec<String>,
@@ -203,6 +208,47 @@ pub(super) struct ProfileArgs {
     pub(super) network: NetworkArgs,
     #[command(flatten)]
     pub(super) words: Words,
+}
+
+/// An architecture, or all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WantedArch {
+    All,
+    One(Arch),
+}
+
+impl FromStr for WantedArch {
+    type Err = UnknownArch;
+
+    fn from_str(text: &str) -> Result<Self, UnknownArch> {
+        if text == "all" { Ok(Self::All) } else { Ok(Self::One(text.parse()?)) }
+    }
+}
+
+impl ProfileArgs {
+    /// The architectures that were named; none if all are wanted, or none was named.
+    pub(super) fn named_architectures(&self) -> Vec<Arch> {
+        let mut named: Vec<Arch> = Vec::new();
+        for wanted in &self.arch {
+            match wanted {
+                WantedArch::All => return Vec::new(),
+                WantedArch::One(arch) if !named.contains(arch) => named.push(*arch),
+                WantedArch::One(_) => {}
+            }
+        }
+        named
+    }
+
+    /// For which of the profile's architectures to build.
+    pub(super) fn architectures(&self) -> Architectures {
+        if self.arch.contains(&WantedArch::All) {
+            return Architectures::All;
+        }
+        match self.named_architectures() {
+            none if none.is_empty() => Architectures::Usual,
+            named => Architectures::These(named),
+        }
+    }
 }
 
 /// How the network is used.
@@ -288,9 +334,25 @@ pub(super) struct Build {
     /// The profile: a path ending in .toml; or NAME for ./NAME.toml, ./profiles/NAME.toml or a built-in one
     #[arg(short, long, value_name = "NAME|FILE", env = "APKCOMPOSE_PROFILE")]
     pub(super) profile: Option<String>,
-    /// Where to write what (repeatable): `x.tar`, or `type=archive|tar,dest=FILE`; `dest=-` is standard
-    /// output [default: ./NAME.tar]
-    #[arg(short, long, value_name = "OUTPUT", env = "APKCOMPOSE_OUTPUT", value_delimiter = LINE)]
+    /// Where to write what (repeatable): `x.tar`, or `type=TYPE,dest=PATH` [default: ./NAME.tar]
+    ///
+    ///   archive     one tar that docker, podman, containerd and skopeo load
+    ///   oci         an OCI layout: a directory
+    ///   tar         the root filesystem, for docker import
+    ///   local       the root filesystem as a directory
+    ///   dockerfile  a directory for docker build
+    ///
+    /// dest=- is standard output, for archive and tar. A directory must be new or empty.
+    /// archive and oci also take compression=gzip|zstd|uncompressed and compression-level=N;
+    /// archive takes oci-mediatypes=false, for Docker's media types.
+    #[arg(
+        short,
+        long,
+        value_name = "OUTPUT",
+        env = "APKCOMPOSE_OUTPUT",
+        value_delimiter = LINE,
+        verbatim_doc_comment
+    )]
     pub(super) output: Vec<Output>,
     /// Name the image (repeatable), in place of the profile's tags
     #[arg(short, long, value_name = "NAME:TAG", env = "APKCOMPOSE_TAG", value_delimiter = ',')]

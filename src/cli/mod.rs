@@ -13,6 +13,7 @@ mod package;
 mod profiles;
 mod progress;
 mod render;
+mod summary;
 
 use std::process::ExitCode;
 

@@ -69,6 +69,14 @@ pub enum Error {
     /// The accounts of the finished tree cannot be read.
     #[error(transparent)]
     Accounts(#[from] crate::tree::accounts::AccountError),
+    /// One of several architectures cannot be built.
+    #[error("for {arch}: {error}")]
+    OneOfSeveral {
+        /// The architecture.
+        arch: crate::arch::Arch,
+        /// Why not.
+        error: Box<Error>,
+    },
 }
 
 /// Asks whichever error it is.
@@ -84,6 +92,7 @@ macro_rules! ask {
             Error::Proof(error) => error.$method(),
             Error::Squash(error) => error.$method(),
             Error::Accounts(error) => error.$method(),
+            Error::OneOfSeveral { error, .. } => error.$method(),
             Error::Arch { .. } | Error::User { .. } | Error::TooLarge { .. } => $otherwise,
         }
     };

@@ -154,7 +154,7 @@ impl Ground {
         if base.trust <= TrustRung::Packages {
             return base;
         }
-        let digest = base.rootfs.blob();
+        let digest = base.sha256;
         let of: Vec<Repository> = repositories.iter().map(|named| named.repository.clone()).collect();
         let is_same = |proof: &&(Sha256, Vec<Repository>, bool)| proof.0 == digest && proof.1 == of;
         let known = self.proofs.iter().find(is_same).map(|proof| proof.2);

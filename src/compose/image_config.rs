@@ -16,6 +16,10 @@ use crate::tree::accounts::Accounts;
 
 /// The label that says why the base was believed.
 const LABEL_BASE_TRUST: &str = "apkcompose.base-trust";
+/// The label with the digest of the image that this one is built on.
+const LABEL_BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+/// The label with its name.
+const LABEL_BASE_NAME: &str = "org.opencontainers.image.base.name";
 /// The label that lists dependencies that pruning left unsatisfied.
 const LABEL_UNSATISFIED: &str = "apkcompose.unsatisfied";
 
@@ -36,6 +40,9 @@ pub(super) fn image_config(prepared: &Prepared, user: String, epoch: Epoch, note
     if let Some(base) = &prepared.provenance {
         config.labels.insert(LABEL_BASE_TRUST.to_owned(), base.trust.label());
     }
+    for (label, value) in base_labels(prepared) {
+        config.labels.entry(label.to_owned()).or_insert(value);
+    }
     if !notes.unsatisfied.is_empty() {
         config.labels.insert(LABEL_UNSATISFIED.to_owned(), notes.unsatisfied.join("; "));
     }
@@ -53,6 +60,15 @@ pub(super) fn image_config(prepared: &Prepared, user: String, epoch: Epoch, note
         }
     });
     config
+}
+
+/// What the image is built on, where that is an image.
+fn base_labels(prepared: &Prepared) -> impl Iterator<Item = (&'static str, String)> {
+    let image = prepared.provenance.as_ref().and_then(|base| base.image.as_ref());
+    let digest = image.and_then(|image| image.manifest).map(|manifest| format!("sha256:{manifest}"));
+    let name = image.and_then(|image| image.name.clone());
+    let labels = [(LABEL_BASE_DIGEST, digest), (LABEL_BASE_NAME, name)];
+    labels.into_iter().filter_map(|(label, value)| Some((label, value?)))
 }
 
 /// The image's user, if it has one, as numbers, which alone every engine understands in every image.

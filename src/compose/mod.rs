@@ -26,6 +26,6 @@ pub mod squash;
 pub mod stage;
 mod starts;
 
-pub use build::{BuildOptions, build};
+pub use build::{Architectures, BuildOptions, build};
 pub use error::Error;
-pub use report::{Report, ReportedBase, ReportedImage, ReportedStep};
+pub use report::{ArchReport, Report, ReportedBase, ReportedImage, ReportedOutput, ReportedStep};

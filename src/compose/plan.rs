@@ -30,6 +30,7 @@ use crate::solve::{self, Action, Refusal, Solution, Source};
 use crate::tree::Tree;
 use crate::tree::base::{Base, BaseError};
 use crate::tree::database::Database;
+use crate::tree::layers::TableLayer;
 use crate::tree::place::Installation;
 use crate::tree::triggers;
 
@@ -163,6 +164,16 @@ pub enum PlanError {
         /// What is wrong with it.
         error: BaseError,
     },
+    /// The base is for another architecture.
+    #[error("the base {file} is for {other}, not for {arch}")]
+    BaseArch {
+        /// The archive's file name.
+        file: String,
+        /// What is built for.
+        arch: Arch,
+        /// What it says it is for.
+        other: String,
+    },
     /// What is asked for cannot be had.
     #[error(transparent)]
     Refusal(#[from] Refusal),
@@ -215,7 +226,7 @@ impl Explain for PlanError {
             Self::Fetch(error) => error.kind(),
             Self::Base { error, .. } => error.kind(),
             Self::Refusal(error) | Self::NoProvider { refusal: error, .. } => error.kind(),
-            Self::Variable { .. } => Kind::Profile,
+            Self::Variable { .. } | Self::BaseArch { .. } => Kind::Profile,
             Self::Lost => Kind::Internal,
             Self::TooManyPackages { .. } => Kind::Limit,
         }
@@ -238,6 +249,9 @@ impl Explain for PlanError {
             Self::Base { .. } => {
                 Some("take another release, or begin with nothing: base = \"scratch\"".to_owned())
             }
+            Self::BaseArch { .. } => {
+                Some("take one for this architecture, or build for the base's: --arch".to_owned())
+            }
             Self::Lost => None,
         }
     }
@@ -252,10 +266,9 @@ pub fn prepare(
     arch: Arch,
 ) -> Result<Prepared, PlanError> {
     let Sources { base, repositories, indexes } = sources;
-    let Base { installation, installed } = match &base {
-        Some(base) => Base::of_table(base.rootfs.table(), base.rootfs.expanded().tar())
-            .map_err(|error| PlanError::Base { file: base.file.clone(), error })?,
-        None => Base { installation: Installation::default(), installed: None },
+    let Base { installation, installed, .. } = match &base {
+        Some(base) => read_base(base, arch)?,
+        None => Base { installation: Installation::default(), installed: None, arch: None },
     };
     let provenance = base.map(|base| ground.believed(fetcher, base, &installation, &repositories, &indexes));
     if let Some(fetch::Base { trust: TrustRung::SidecarInTheClear, file, .. }) = &provenance
@@ -274,6 +287,20 @@ pub fn prepare(
     lints.extend(of_answer);
     let records = ApkRecords::of(&profile, &repositories, &indexes);
     Ok(Prepared { profile, plan, base: installation, provenance, records, lints, repositories, indexes })
+}
+
+/// The base, which must be one for `arch` if it says for which it is.
+fn read_base(base: &fetch::Base, arch: Arch) -> Result<Base, PlanError> {
+    let file = || base.file.clone();
+    let layers: Vec<TableLayer<'_>> =
+        base.layers.iter().map(|layer| TableLayer { table: layer.table(), tar: layer.tar() }).collect();
+    let read = Base::of_layers(&layers).map_err(|error| PlanError::Base { file: file(), error })?;
+    match &read.arch {
+        Some(other) if other != arch.as_str() => {
+            Err(PlanError::BaseArch { file: file(), arch, other: other.clone() })
+        }
+        _ => Ok(read),
+    }
 }
 
 impl Prepared {

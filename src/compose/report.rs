@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::plan::{PlannedPackage, Prepared, Step};
 use super::stage::Staged;
@@ -17,6 +17,19 @@ use crate::tree::place::Installation;
 pub struct Report {
     /// The profile's name.
     pub profile: String,
+    /// What it has come to for each architecture. In JSON, what is said of a single one stands beside these
+    /// keys, and what is said of several in a list `architectures`.
+    #[serde(flatten, serialize_with = "one_or_several")]
+    pub architectures: Vec<ArchReport>,
+    /// What was written, in the order in which it was asked for.
+    pub outputs: Vec<ReportedOutput>,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+}
+
+/// What a build, or a plan, has come to for one architecture.
+#[derive(Debug, Clone, Serialize)]
+pub struct ArchReport {
     /// The architecture, in apk's name.
     pub arch: String,
     /// The branches of Alpine that its packages are from, as they are called: `v3.19`, never `latest-stable`.
@@ -37,8 +50,20 @@ pub struct Report {
     pub kept: Vec<String>,
     /// Dependencies that pruning left unsatisfied, as `package needs dependency`.
     pub unsatisfied: Vec<String>,
-    /// How long it took, in milliseconds.
-    pub milliseconds: u64,
+}
+
+/// An output, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReportedOutput {
+    /// In which form: `archive`, `oci`, `tar`, `local` or `dockerfile`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Where it was written.
+    pub destination: String,
+    /// By which digest the image is known in it: of its manifest, or of the list of several architectures'.
+    pub manifest: Option<Sha256>,
+    /// The digest of the file, if it is one file.
+    pub sha256: Option<Sha256>,
 }
 
 /// A step, for people.
@@ -86,14 +111,12 @@ pub struct ReportedImage {
     pub command: Vec<String>,
     /// Its platform as engines name it: `linux/amd64`.
     pub platform: String,
-    /// Where it was written.
-    pub outputs: Vec<String>,
     /// The time that stands for "now" in it.
     pub created: String,
 }
 
 /// What staging has to tell.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Notes {
     pub(super) scripts_not_run: Vec<String>,
     pub(super) kept: Vec<String>,
@@ -115,9 +138,8 @@ impl Notes {
 }
 
 /// The report of a plan, or of what came of it.
-pub(super) fn report(prepared: &Prepared, notes: Notes, image: Option<ReportedImage>) -> Report {
-    Report {
-        profile: prepared.profile.name.clone(),
+pub(super) fn arch_report(prepared: &Prepared, notes: Notes, image: Option<ReportedImage>) -> ArchReport {
+    ArchReport {
         arch: prepared.plan.arch.to_string(),
         branches: prepared.branches().iter().map(ToString::to_string).collect(),
         packages: prepared.plan.package_count,
@@ -125,14 +147,24 @@ pub(super) fn report(prepared: &Prepared, notes: Notes, image: Option<ReportedIm
         steps: prepared.plan.steps.iter().map(|step| reported_step(step, &prepared.base)).collect(),
         base: prepared.provenance.as_ref().map(|base| ReportedBase {
             file: base.file.clone(),
-            sha256: base.rootfs.blob(),
+            sha256: base.sha256,
             trust: base.trust.to_string(),
         }),
         image,
         scripts_not_run: notes.scripts_not_run,
         kept: notes.kept,
         unsatisfied: notes.unsatisfied,
-        milliseconds: 0,
+    }
+}
+
+fn one_or_several<S: Serializer>(reports: &[ArchReport], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Several<'a> {
+        architectures: &'a [ArchReport],
+    }
+    match reports {
+        [one] => one.serialize(serializer),
+        several => Several { architectures: several }.serialize(serializer),
     }
 }
 

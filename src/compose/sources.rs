@@ -131,7 +131,7 @@ pub fn base(fetcher: &Fetcher<'_>, alpine: &Alpine, arch: Arch) -> Result<Option
             Ok(Some(fetch::minirootfs(fetcher, &wanted)?))
         }
         Base::Path(stated) => match stated.value.place() {
-            Some(Place::Disk(path)) => Ok(Some(fetch::rootfs_archive(fetcher, &path, alpine.base_sha256)?)),
+            Some(Place::Disk(path)) => Ok(Some(fetch::local_base(fetcher, &path, alpine.base_sha256, arch)?)),
             _ => Err(SourcesError::EmbeddedBase { path: stated.value.to_string() }),
         },
     }

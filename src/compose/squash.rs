@@ -1,17 +1,20 @@
-//! Squashing: from a proven tree to the bytes of one layer.
+//! Squashing: from a proven tree to the bytes of one layer, in every form that is wanted.
 //!
-//! The compressed layer is spooled to a file that has no name, because its digest must be known before the
+//! A finished layer is spooled to a file that has no name, because its digest must be known before the
 //! archive it goes into can be begun; it is gone with the process, however that ends.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::output::ImageForm;
 use super::prove::ProvenTree;
 use crate::content::{Content, OpenFile};
-use crate::image::{Epoch, ImageError, Layer, PackedLayer};
+use crate::image::{Compression, DockerfileError, Epoch, Image, ImageConfig, ImageError, Layer, PackedLayer};
 use crate::kind::{Explain, Kind};
 use crate::report::Reporter;
 use crate::root::{self, FileError};
@@ -26,9 +29,12 @@ pub enum SquashError {
     /// The layer cannot be planned or written.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The spool file cannot be made or read.
+    /// A file or directory cannot be made or read.
     #[error(transparent)]
-    Spool(#[from] FileError),
+    File(#[from] FileError),
+    /// The image cannot be said in a Dockerfile.
+    #[error(transparent)]
+    Dockerfile(#[from] DockerfileError),
     /// An output could not be written.
     #[error("cannot write {destination}: {error}")]
     Write {
@@ -38,7 +44,7 @@ pub enum SquashError {
         error: std::io::Error,
     },
     /// An output wants the image, and none was made.
-    #[error("an output wants a compressed layer and none was made: this is a mistake of apkcompose")]
+    #[error("an output wants an image that was not made: this is a mistake of apkcompose")]
     NoImage,
 }
 
@@ -46,7 +52,8 @@ impl Explain for SquashError {
     fn kind(&self) -> Kind {
         match self {
             Self::Image(error) => error.kind(),
-            Self::Spool(error) => error.kind(),
+            Self::File(error) => error.kind(),
+            Self::Dockerfile(error) => error.kind(),
             Self::Write { error, .. } => Kind::of_io(error),
             Self::NoImage => Kind::Internal,
         }
@@ -55,7 +62,8 @@ impl Explain for SquashError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Image(error) => error.hint(),
-            Self::Spool(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::Dockerfile(error) => error.hint(),
             Self::Write { error, .. } => (Kind::of_io(error) == Kind::Limit)
                 .then(|| "the disk is full: free some space or choose another place".to_owned()),
             Self::NoImage => None,
@@ -70,9 +78,33 @@ pub fn plan(proven: &ProvenTree, epoch: Epoch) -> Result<Layer<'_>, SquashError>
     Ok(Layer::plan(proven.tree().entries(), &packages, epoch)?)
 }
 
-/// Compresses `layer` into a spool file in `directory`.
-pub fn compress(
+/// The image of `layer` in each of these forms. Each compression is done once, into a spool file in
+/// `directory`.
+pub fn pack(
     layer: &Layer<'_>,
+    config: &ImageConfig,
+    forms: &BTreeSet<ImageForm>,
+    directory: &Path,
+    jobs: NonZeroUsize,
+    reporter: &dyn Reporter,
+) -> Result<BTreeMap<ImageForm, Image>, SquashError> {
+    let mut packed: BTreeMap<Compression, PackedLayer> = BTreeMap::new();
+    let mut images = BTreeMap::new();
+    for form in forms {
+        let layer = match packed.entry(form.compression) {
+            Entry::Occupied(entry) => entry.get().clone(),
+            Entry::Vacant(entry) => {
+                entry.insert(spool(layer, form.compression, directory, jobs, reporter)?).clone()
+            }
+        };
+        images.insert(*form, Image::new(config, vec![layer], &config.labels, form.media_types)?);
+    }
+    Ok(images)
+}
+
+fn spool(
+    layer: &Layer<'_>,
+    compression: Compression,
     directory: &Path,
     jobs: NonZeroUsize,
     reporter: &dyn Reporter,
@@ -80,7 +112,7 @@ pub fn compress(
     let spool = root::nameless_file(directory)?;
     let spool_error = |action| FileError::on(action, directory);
     let mut out = BufWriter::with_capacity(BUFFER, spool);
-    let descriptor = layer.compress(jobs, reporter, &mut out).map_err(|error| match error {
+    let descriptor = layer.pack(compression, jobs, reporter, &mut out).map_err(|error| match error {
         ImageError::Write { error, .. } => spool_error("write to")(error).into(),
         error => SquashError::Image(error),
     })?;

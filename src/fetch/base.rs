@@ -9,6 +9,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::base_image::BaseImage;
 use super::branch::resolve_branch;
 use super::document::{Keeping, Pending};
 use super::error::{FetchError, PROFILE, Statement};
@@ -22,7 +23,7 @@ use crate::digest::{Sha256, Sha512};
 use crate::profile::release::{Branch, Release, ReleaseVersion};
 use crate::report::Step;
 use crate::root::{self, FileError};
-use crate::store::StoredRootfs;
+use crate::store::{Expanded, StoredRootfs};
 
 /// The longest checksum file, in bytes.
 const MAX_SIDECAR: u64 = 4096;
@@ -72,14 +73,18 @@ impl fmt::Display for TrustRung {
 /// A base, fetched.
 #[derive(Debug, Clone)]
 pub struct Base {
-    /// Its archive.
-    pub rootfs: StoredRootfs,
+    /// Its digest: of the archive, or of the manifest of an image that is a directory.
+    pub sha256: Sha256,
+    /// Its layers, the lowest first: a root filesystem's archive is a single one.
+    pub layers: Vec<Expanded>,
     /// Why it is believed.
     pub trust: TrustRung,
-    /// The archive's file name.
+    /// The file name of the archive or directory.
     pub file: String,
     /// Which release it is, if it is one.
     pub release: Option<ReleaseVersion>,
+    /// The image it is, if it is one.
+    pub image: Option<BaseImage>,
 }
 
 /// Which minirootfs is wanted.
@@ -121,7 +126,7 @@ pub fn minirootfs(fetcher: &Fetcher<'_>, wanted: &Minirootfs<'_>) -> Result<Base
 }
 
 /// The root filesystem in the archive at `path`: from the store, or copied into it.
-pub fn rootfs_archive(
+pub(super) fn rootfs_archive(
     fetcher: &Fetcher<'_>,
     path: &Path,
     sha256: Option<Sha256>,
@@ -142,7 +147,9 @@ pub fn rootfs_archive(
         Ok(Opened { reader: Box::new(ReadFrom::new(&file, 0)), length: Some(file.length()) })
     })?;
     Ok(Base {
-        rootfs,
+        sha256: rootfs.blob(),
+        layers: vec![rootfs.expanded().clone()],
+        image: None,
         trust: if sha256.is_some() { TrustRung::ExpectedSha256 } else { TrustRung::LocalFile },
         file: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         release: None,
@@ -213,7 +220,14 @@ impl<'a> Found<'a> {
             })
         })?;
         self.pending.keep(fetcher)?;
-        Ok(Base { rootfs, trust: self.trust, file: self.file, release: Some(self.release) })
+        Ok(Base {
+            sha256: rootfs.blob(),
+            layers: vec![rootfs.expanded().clone()],
+            trust: self.trust,
+            file: self.file,
+            release: Some(self.release),
+            image: None,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can go wrong with fetching.
 
+use super::base_image::BaseImageError;
 use super::http::HttpError;
 use super::source::SourceError;
 use crate::apk::index::Flaw;
@@ -166,6 +167,9 @@ pub enum FetchError {
         /// The file.
         file: String,
     },
+    /// An image cannot be the base.
+    #[error(transparent)]
+    BaseImage(#[from] BaseImageError),
     /// The base is not there.
     #[error("the base is not there\n  looked at {location}")]
     NoBase {
@@ -249,6 +253,7 @@ impl Explain for FetchError {
         match self {
             Self::Source(error) => error.kind(),
             Self::File(error) => error.kind(),
+            Self::BaseImage(error) => error.kind(),
             Self::Store(error) | Self::Refused { error, .. } => error.kind(),
             Self::Offline { .. }
             | Self::NoIndex { .. }
@@ -274,6 +279,7 @@ impl Explain for FetchError {
         match self {
             Self::Source(error) => error.hint(),
             Self::File(error) => error.hint(),
+            Self::BaseImage(error) => error.hint(),
             Self::Store(error) | Self::Refused { error, .. } => error.hint(),
             Self::NoIndex { .. } => Some(
                 "a repository is a directory with ARCH/APKINDEX.tar.gz in it: look at the mirror, the release and the architecture"
@@ -350,6 +356,7 @@ impl FetchError {
             | Self::Unnameable { .. }
             | Self::NoPackage { .. }
             | Self::NoRelease { .. }
+            | Self::BaseImage(_)
             | Self::NoFile { .. }
             | Self::Interrupted => false,
         }

@@ -10,6 +10,7 @@
 //! Source: design, "Trust", "The profile"; spec apk v2, "APKINDEX.tar.gz" and "Verification and trust".
 
 mod base;
+mod base_image;
 mod branch;
 mod document;
 mod error;
@@ -22,7 +23,8 @@ mod releases;
 mod repository;
 mod source;
 
-pub use base::{Base, Minirootfs, TrustRung, minirootfs, rootfs_archive};
+pub use base::{Base, Minirootfs, TrustRung, minirootfs};
+pub use base_image::{BaseImage, BaseImageError, BaseImageFlaw, local_base};
 pub use branch::resolve_branch;
 pub use error::{FetchError, ReleaseListFlaw, Statement};
 pub use fetcher::Fetcher;

@@ -1,14 +1,13 @@
 //! One tar that is an OCI layout and a Docker archive at once: what every engine loads.
 //!
-//! It has `oci-layout`, `index.json`, `manifest.json` and the blobs, and nothing else, for containerd takes
-//! every other entry for a blob. Entries are sorted, of `0:0`, of the time 0. All sizes are known before
-//! the first byte, so it can be written to a pipe.
+//! It has `manifest.json` beside the files of the layout and nothing else, for containerd takes every other
+//! entry for a blob. Entries are sorted, of `0:0`, of the time 0. All sizes are known before the first byte,
+//! so it can be written to a pipe.
 //!
-//! For one image; an index of several architectures would be one more blob, and the host's image the one
-//! in `manifest.json`.
+//! Docker's list has one image: of several architectures the one that its maker chooses.
 //!
-//! Source: spec/image, "The archive that loads everywhere"; OCI image specification, "Image Layout";
-//! Docker's image specification 1.2, "Combined Image JSON + Filesystem Changeset Format".
+//! Source: spec/image, "The archive that loads everywhere"; Docker's image specification 1.2, "Combined Image
+//! JSON + Filesystem Changeset Format".
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,29 +18,23 @@ use crate::archive::tar_write::{self, Entry, EntryKind};
 use crate::content::Content;
 use crate::report::{Reporter, Step};
 
-use super::manifest::Descriptor;
+use super::layout::{Layout, blob_path, copy_blob};
+use super::manifest::to_json;
 use super::{Image, ImageError, ImageReference};
 
-const READ_BUFFER: usize = 128 * 1024;
-
-/// An archive of one image, under any number of names.
+/// An archive of a layout.
 #[derive(Debug)]
 pub struct Archive {
     files: BTreeMap<String, Content>,
 }
 
 impl Archive {
-    /// The archive of `image` with these names. Without names, an engine loads it by its ID.
-    pub fn new(image: &Image, references: &[ImageReference]) -> Result<Self, ImageError> {
-        let mut files: BTreeMap<String, Content> =
-            image.blobs().map(|blob| (blob_path(blob), blob.clone())).collect();
-        for (name, document) in [
-            ("oci-layout", to_json("oci-layout", &Layout { image_layout_version: "1.0.0" })?),
-            ("index.json", to_json("index.json", &Index::of(image, references))?),
-            ("manifest.json", to_json("manifest.json", &[DockerManifest::of(image, references)])?),
-        ] {
-            files.insert(name.to_owned(), Content::of_bytes(document));
-        }
+    /// The archive of `layout`. Docker loads of it `image`, which is in it, under these names; without names
+    /// by its ID.
+    pub fn new(layout: &Layout, image: &Image, references: &[ImageReference]) -> Result<Self, ImageError> {
+        let mut files = layout.files().clone();
+        let list = to_json("manifest.json", &[DockerManifest::of(image, references)])?;
+        files.insert("manifest.json".to_owned(), Content::of_bytes(list));
         Ok(Self { files })
     }
 
@@ -62,18 +55,17 @@ impl Archive {
     /// Writes the archive. Reports [`Step::Emit`] in bytes. On an error `out` may have been given a part.
     pub fn write(&self, reporter: &dyn Reporter, out: &mut impl Write) -> Result<(), ImageError> {
         reporter.begin(Step::Emit, self.size());
-        let mut buffer = vec![0; READ_BUFFER];
+        let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(not_written);
         for (name, content) in &self.files {
             let mut head = Vec::new();
             Entry::new(name, EntryKind::File { size: content.length() }).append_head(&mut head)?;
-            put(out, &head)?;
-            reporter.advance(Step::Emit, head.len() as u64, name);
-            copy(name, content, &mut buffer, reporter, out)?;
+            put(&head)?;
+            copy_blob(name, content, reporter, &mut put)?;
             let padding = tar_write::padding(content.length());
-            put(out, padding)?;
-            reporter.advance(Step::Emit, padding.len() as u64, name);
+            put(padding)?;
+            reporter.advance(Step::Emit, (head.len() + padding.len()) as u64, name);
         }
-        put(out, tar_write::END)?;
+        put(tar_write::END)?;
         reporter.advance(Step::Emit, tar_write::END.len() as u64, "");
         out.flush().map_err(not_written)?;
         reporter.end(Step::Emit);
@@ -81,75 +73,8 @@ impl Archive {
     }
 }
 
-fn copy(
-    name: &str,
-    content: &Content,
-    buffer: &mut [u8],
-    reporter: &dyn Reporter,
-    out: &mut impl Write,
-) -> Result<(), ImageError> {
-    let mut reader = content.reader();
-    loop {
-        if reporter.interrupted() {
-            return Err(ImageError::Interrupted { what: "the archive" });
-        }
-        let filled = reader
-            .fill(buffer)
-            .map_err(|error| ImageError::Blob { name: name.to_owned(), error: Box::new(error) })?;
-        if filled == 0 {
-            return Ok(());
-        }
-        put(out, buffer.get(..filled).unwrap_or_default())?;
-        reporter.advance(Step::Emit, filled as u64, name);
-    }
-}
-
-fn put(out: &mut impl Write, bytes: &[u8]) -> Result<(), ImageError> {
-    out.write_all(bytes).map_err(not_written)
-}
-
 fn not_written(error: std::io::Error) -> ImageError {
     ImageError::Write { what: "the archive", error }
-}
-
-fn blob_path(blob: &Content) -> String {
-    format!("blobs/sha256/{}", blob.digest())
-}
-
-fn to_json(what: &'static str, document: &impl Serialize) -> Result<Vec<u8>, ImageError> {
-    serde_json::to_vec(document).map_err(|error| ImageError::Encode { what, error })
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Layout {
-    image_layout_version: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Index {
-    schema_version: u32,
-    media_type: &'static str,
-    manifests: Vec<Descriptor>,
-}
-
-impl Index {
-    fn of(image: &Image, references: &[ImageReference]) -> Self {
-        let named = references.iter().map(|reference| Descriptor {
-            annotations: BTreeMap::from([
-                ("io.containerd.image.name", reference.full()),
-                ("org.opencontainers.image.ref.name", reference.tag().to_owned()),
-            ]),
-            ..image.descriptor()
-        });
-        let unnamed = references.is_empty().then(|| image.descriptor());
-        Self {
-            schema_version: 2,
-            media_type: "application/vnd.oci.image.index.v1+json",
-            manifests: named.chain(unnamed).collect(),
-        }
-    }
 }
 
 /// Docker's own list of what is in the archive.
@@ -166,13 +91,9 @@ impl DockerManifest {
     fn of(image: &Image, references: &[ImageReference]) -> Self {
         let tags: Vec<String> = references.iter().map(ImageReference::familiar).collect();
         Self {
-            config: format!("blobs/sha256/{}", image.config_digest()),
+            config: blob_path(image.config_digest()),
             repo_tags: (!tags.is_empty()).then_some(tags),
-            layers: image
-                .layers()
-                .iter()
-                .map(|layer| format!("blobs/sha256/{}", layer.descriptor().digest))
-                .collect(),
+            layers: image.layers().iter().map(|layer| blob_path(layer.descriptor().digest)).collect(),
         }
     }
 }
@@ -184,27 +105,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::arch::Arch;
-    use crate::digest::{DiffId, Sha256};
-    use crate::image::{Epoch, ImageConfig, LayerDescriptor, MediaTypes, PackedLayer};
+    use crate::digest::Sha256;
+    use crate::image::made::image;
     use crate::report::Silent;
-
-    fn image() -> Image {
-        let content = Content::of_bytes(*b"compressed");
-        let descriptor = LayerDescriptor {
-            diff_id: DiffId(Sha256::of(b"tar")),
-            digest: content.digest(),
-            size: content.length(),
-            tar_size: 3,
-        };
-        let layer = PackedLayer::new(descriptor, content, "x").unwrap();
-        let config = ImageConfig::new(Arch::Aarch64, Epoch::new(0).unwrap());
-        Image::new(&config, vec![layer], &BTreeMap::new(), MediaTypes::Oci).unwrap()
-    }
 
     fn archive(image: &Image, names: &[&str]) -> Vec<u8> {
         let references: Vec<ImageReference> = names.iter().map(|name| name.parse().unwrap()).collect();
-        let archive = Archive::new(image, &references).unwrap();
+        let layout = Layout::new(image, &[], &references).unwrap();
+        let archive = Archive::new(&layout, image, &references).unwrap();
         let mut bytes = Vec::new();
         archive.write(&Silent, &mut bytes).unwrap();
         assert_eq!(archive.size(), bytes.len() as u64);

@@ -119,9 +119,14 @@ impl ImageConfig {
         }
     }
 
-    fn env_lines(&self) -> Vec<String> {
+    /// The environment in the order in which it is written.
+    pub(super) fn ordered_env(&self) -> impl Iterator<Item = (&str, &str)> {
         let (path, others): (Vec<_>, Vec<_>) = self.env.iter().partition(|(name, _)| *name == "PATH");
-        path.into_iter().chain(others).map(|(name, value)| format!("{name}={value}")).collect()
+        path.into_iter().chain(others).map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn env_lines(&self) -> Vec<String> {
+        self.ordered_env().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
     fn history<'a>(&self, created: &'a str, layers: &[PackedLayer]) -> Vec<HistoryRow<'a>> {
@@ -295,19 +300,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::content::Content;
-    use crate::digest::{DiffId, Sha256};
-    use crate::image::LayerDescriptor;
+    use crate::archive::codec::Algorithm;
+    use crate::digest::Sha256;
 
     fn layer(created_by: &str) -> PackedLayer {
-        let content = Content::of_bytes(*b"compressed");
-        let descriptor = LayerDescriptor {
-            diff_id: DiffId(Sha256::of(b"tar")),
-            digest: content.digest(),
-            size: content.length(),
-            tar_size: 3,
-        };
-        PackedLayer::new(descriptor, content, created_by).unwrap()
+        crate::image::made::layer(Some(Algorithm::Gzip), created_by)
     }
 
     fn words(words: &[&str]) -> Vec<String> {

@@ -11,13 +11,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::arch::Arch;
+use crate::archive::codec::Algorithm;
 use crate::content::Content;
 use crate::digest::Sha256;
 
 use super::{ImageConfig, ImageError, LayerDescriptor};
 
 /// Under which names an image's parts go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub enum MediaTypes {
     /// OCI's, which every engine reads.
     #[default]
@@ -45,17 +46,32 @@ impl MediaTypes {
         }
     }
 
-    /// Of a layer compressed with gzip.
+    /// Of a list of one image's manifests for several architectures.
     #[must_use]
-    pub const fn gzip_layer(self) -> &'static str {
+    pub const fn index(self) -> &'static str {
         match self {
-            Self::Oci => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Self::Docker => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            Self::Oci => "application/vnd.oci.image.index.v1+json",
+            Self::Docker => "application/vnd.docker.distribution.manifest.list.v2+json",
+        }
+    }
+
+    /// Of a layer stored so. Docker's own have none for zstd.
+    #[must_use]
+    pub const fn layer(self, algorithm: Option<Algorithm>) -> Option<&'static str> {
+        match (self, algorithm) {
+            (Self::Oci, None) => Some("application/vnd.oci.image.layer.v1.tar"),
+            (Self::Oci, Some(Algorithm::Gzip)) => Some("application/vnd.oci.image.layer.v1.tar+gzip"),
+            (Self::Oci, Some(Algorithm::Zstd)) => Some("application/vnd.oci.image.layer.v1.tar+zstd"),
+            (Self::Docker, None) => Some("application/vnd.docker.image.rootfs.diff.tar"),
+            (Self::Docker, Some(Algorithm::Gzip)) => {
+                Some("application/vnd.docker.image.rootfs.diff.tar.gzip")
+            }
+            (Self::Docker, Some(Algorithm::Zstd)) => None,
         }
     }
 }
 
-/// A compressed layer and what it is known by.
+/// A finished layer and what it is known by.
 #[derive(Debug, Clone)]
 pub struct PackedLayer {
     descriptor: LayerDescriptor,
@@ -114,18 +130,19 @@ impl Image {
         media_types: MediaTypes,
     ) -> Result<Self, ImageError> {
         let config_content = Content::of_bytes(config.to_json(&layers)?);
+        let layer_descriptor = |layer: &PackedLayer| {
+            let algorithm = layer.descriptor.algorithm;
+            let media_type = media_types.layer(algorithm).ok_or(ImageError::NoMediaType)?;
+            Ok::<_, ImageError>(Descriptor::of(media_type, &layer.content))
+        };
         let manifest = Manifest {
             schema_version: 2,
             media_type: media_types.manifest(),
             config: Descriptor::of(media_types.config(), &config_content),
-            layers: layers
-                .iter()
-                .map(|layer| Descriptor::of(media_types.gzip_layer(), &layer.content))
-                .collect(),
+            layers: layers.iter().map(layer_descriptor).collect::<Result<_, _>>()?,
             annotations,
         };
-        let manifest = serde_json::to_vec(&manifest)
-            .map_err(|error| ImageError::Encode { what: "the manifest", error })?;
+        let manifest = to_json("the manifest", &manifest)?;
         Ok(Self {
             arch: config.arch,
             media_types,
@@ -159,6 +176,12 @@ impl Image {
         &self.layers
     }
 
+    /// Under which names its parts go.
+    #[must_use]
+    pub fn media_types(&self) -> MediaTypes {
+        self.media_types
+    }
+
     /// The parts of it that are stored by digest.
     pub(super) fn blobs(&self) -> impl Iterator<Item = &Content> {
         [&self.config, &self.manifest].into_iter().chain(self.layers.iter().map(|layer| &layer.content))
@@ -178,8 +201,29 @@ impl Image {
     }
 }
 
-/// A reference to a blob, as JSON has it.
+/// A document as it is stored.
+pub(super) fn to_json(what: &'static str, document: &impl Serialize) -> Result<Vec<u8>, ImageError> {
+    serde_json::to_vec(document).map_err(|error| ImageError::Encode { what, error })
+}
+
+/// A list of manifests: an image for several architectures, or all that a layout has.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IndexDocument {
+    schema_version: u32,
+    media_type: &'static str,
+    manifests: Vec<Descriptor>,
+}
+
+impl IndexDocument {
+    /// The list of `manifests`.
+    pub(super) fn new(media_types: MediaTypes, manifests: Vec<Descriptor>) -> Self {
+        Self { schema_version: 2, media_type: media_types.index(), manifests }
+    }
+}
+
+/// A reference to a blob, as JSON has it.
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Descriptor {
     pub(super) media_type: &'static str,
@@ -192,7 +236,7 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
-    fn of(media_type: &'static str, content: &Content) -> Self {
+    pub(super) fn of(media_type: &'static str, content: &Content) -> Self {
         Self {
             media_type,
             digest: format!("sha256:{}", content.digest()),
@@ -203,7 +247,7 @@ impl Descriptor {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct PlatformDocument {
     architecture: &'static str,
     os: &'static str,
@@ -227,24 +271,17 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::digest::DiffId;
     use crate::image::Epoch;
-
-    fn layer() -> PackedLayer {
-        let content = Content::of_bytes(*b"compressed");
-        let descriptor = LayerDescriptor {
-            diff_id: DiffId(Sha256::of(b"tar")),
-            digest: content.digest(),
-            size: content.length(),
-            tar_size: 3,
-        };
-        PackedLayer::new(descriptor, content, "x").unwrap()
-    }
+    use crate::image::made::layer;
 
     fn image(media_types: MediaTypes) -> Image {
+        stored(media_types, Some(Algorithm::Gzip)).unwrap()
+    }
+
+    fn stored(media_types: MediaTypes, algorithm: Option<Algorithm>) -> Result<Image, ImageError> {
         let config = ImageConfig::new(Arch::X86_64, Epoch::new(0).unwrap());
         let annotations = BTreeMap::from([("org.opencontainers.image.title".to_owned(), "x".to_owned())]);
-        Image::new(&config, vec![layer()], &annotations, media_types).unwrap()
+        Image::new(&config, vec![layer(algorithm, "x")], &annotations, media_types)
     }
 
     #[test]
@@ -281,8 +318,23 @@ mod tests {
     }
 
     #[test]
+    fn a_layers_media_type_says_how_it_is_stored() {
+        let media_type = |media_types, algorithm| {
+            let image = stored(media_types, algorithm).unwrap();
+            let manifest: Value = serde_json::from_slice(&image.manifest.to_vec().unwrap()).unwrap();
+            manifest["layers"][0]["mediaType"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(media_type(MediaTypes::Oci, None), "application/vnd.oci.image.layer.v1.tar");
+        let zstd = media_type(MediaTypes::Oci, Some(Algorithm::Zstd));
+        assert_eq!(zstd, "application/vnd.oci.image.layer.v1.tar+zstd");
+        assert_eq!(media_type(MediaTypes::Docker, None), "application/vnd.docker.image.rootfs.diff.tar");
+        let error = stored(MediaTypes::Docker, Some(Algorithm::Zstd)).unwrap_err();
+        assert!(matches!(error, ImageError::NoMediaType), "{error}");
+    }
+
+    #[test]
     fn a_layer_described_as_another_is_refused() {
-        let PackedLayer { descriptor, .. } = layer();
+        let PackedLayer { descriptor, .. } = layer(None, "x");
         let error = PackedLayer::new(descriptor, Content::of_bytes(*b"other"), "x").unwrap_err();
         assert!(matches!(error, ImageError::OtherLayer { got_size: 5, expected_size: 10, .. }), "{error}");
     }

@@ -7,39 +7,54 @@
 //! | `config` | the image configuration: what to run, and the history people read |
 //! | `reference` | image names, short as people write them and full as engines store them |
 //! | `manifest` | an [`Image`]: configuration, layers and the manifest that binds them |
+//! | `layout` | an OCI layout: one image for one architecture or several, as files |
 //! | `archive` | one tar that docker, podman, containerd and skopeo all load |
+//! | `rootfs` | a layer as files of a directory |
+//! | `dockerfile` | a Dockerfile that makes the same image |
+//! | `stored` | the documents of an image that somebody else made, read |
 //!
 //! Always true here: the same tree and the same values give the same bytes, whatever the number of
 //! threads, the clock or the machine; sizes are known before the first byte is written, so everything
 //! can go to a pipe; bytes of files are checked against their digest while they are copied.
 //!
-//! Not for deciding what is in an image (that is `compose`), nor for files on disk: content comes as
-//! [`Content`](crate::content::Content) and goes to any [`Write`](std::io::Write).
+//! Not for deciding what is in an image (that is `compose`): content comes as
+//! [`Content`](crate::content::Content) and goes to any [`Write`](std::io::Write), or through a
+//! [`DirectoryWriter`](crate::root::DirectoryWriter) into a directory.
 //!
 //! Source: the OCI image specification 1.0; spec/image, which says what each engine really reads.
 
 mod archive;
 mod config;
+mod dockerfile;
 mod epoch;
 mod layer;
+mod layout;
+#[cfg(test)]
+mod made;
 mod manifest;
 mod reference;
+mod rootfs;
+pub mod stored;
 
 use std::io;
 
-use crate::archive::deflate::DeflateError;
+use crate::archive::codec::CompressError;
 use crate::archive::tar_write::TarWriteError;
 use crate::content::ContentError;
 use crate::digest::Sha256;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
+use crate::root::FileError;
 
 pub use archive::Archive;
 pub use config::{Healthcheck, ImageConfig};
+pub use dockerfile::{Dockerfile, DockerfileError, DockerfileFlaw, ROOTFS};
 pub use epoch::{Epoch, EpochError};
-pub use layer::{Layer, LayerDescriptor};
+pub use layer::{Compression, Layer, LayerDescriptor};
+pub use layout::Layout;
 pub use manifest::{Image, MediaTypes, PackedLayer};
 pub use reference::{ImageReference, ReferenceError, ReferenceFlaw};
+pub use rootfs::Lost;
 
 /// Why an image could not be made or written.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +87,7 @@ pub enum ImageError {
     },
     /// The layer could not be compressed.
     #[error(transparent)]
-    Deflate(#[from] DeflateError),
+    Compress(#[from] CompressError),
     /// The place an output goes to refused it.
     #[error("cannot write {what}: {error}")]
     Write {
@@ -95,6 +110,9 @@ pub enum ImageError {
         /// The size of the content, in bytes.
         got_size: u64,
     },
+    /// Docker's media types have none for the way a layer is compressed.
+    #[error("Docker's media types have none for layers compressed with zstd")]
+    NoMediaType,
     /// A document could not be encoded as JSON.
     #[error("cannot encode {what}: {error}")]
     Encode {
@@ -103,6 +121,9 @@ pub enum ImageError {
         /// What the encoder said.
         error: serde_json::Error,
     },
+    /// A file or directory of an output could not be made.
+    #[error(transparent)]
+    Disk(#[from] FileError),
     /// The user asked to stop.
     #[error("interrupted while writing {what}")]
     Interrupted {
@@ -117,9 +138,11 @@ impl Explain for ImageError {
             Self::File { error, .. } | Self::Blob { error, .. } => error.kind(),
             Self::Tar(error) => error.kind(),
             Self::WhiteoutDevice { .. } => Kind::Integrity,
-            Self::Deflate(error) => error.kind(),
+            Self::Compress(error) => error.kind(),
             Self::Write { error, .. } => Kind::of_io(error),
+            Self::NoMediaType => Kind::Usage,
             Self::OtherLayer { .. } | Self::Encode { .. } => Kind::Internal,
+            Self::Disk(error) => error.kind(),
             Self::Interrupted { .. } => Kind::Interrupted,
         }
     }
@@ -128,12 +151,14 @@ impl Explain for ImageError {
         match self {
             Self::File { error, .. } | Self::Blob { error, .. } => error.hint(),
             Self::Tar(error) => error.hint(),
-            Self::Deflate(error) => error.hint(),
+            Self::Compress(error) => error.hint(),
+            Self::Disk(error) => error.hint(),
             Self::Write { error, .. } => (Kind::of_io(error) == Kind::Limit)
                 .then(|| "the disk is full: free some space or choose another place".to_owned()),
             Self::WhiteoutDevice { path } => Some(format!(
                 "leave out the package it comes from, or the device itself: paths = [\"{path}\"] under [prune]"
             )),
+            Self::NoMediaType => Some("use OCI's, or gzip".to_owned()),
             Self::OtherLayer { .. } | Self::Encode { .. } | Self::Interrupted { .. } => None,
         }
     }

@@ -80,6 +80,14 @@ pub enum StoreError {
         /// What is wrong with it.
         error: RootfsError,
     },
+    /// A blob is no layer of an image.
+    #[error("{object} is no layer: {error}")]
+    Layer {
+        /// The blob.
+        object: String,
+        /// What is wrong with it.
+        error: RootfsError,
+    },
     /// Something does not have the digest it must have.
     #[error("{object} has SHA-256 {got}, expected was {expected}")]
     Digest {
@@ -104,7 +112,7 @@ impl Explain for StoreError {
             Self::TooLong { .. } | Self::Digest { .. } => Kind::Integrity,
             Self::Package(error) => error.kind(),
             Self::Data(error) => error.kind(),
-            Self::Rootfs { error, .. } => error.kind(),
+            Self::Rootfs { error, .. } | Self::Layer { error, .. } => error.kind(),
         }
     }
 
@@ -119,7 +127,7 @@ impl Explain for StoreError {
             )),
             Self::InUse { .. } => Some("try again when it is done".to_owned()),
             Self::Source { .. } => None,
-            Self::Rootfs { error, .. } => error.hint(),
+            Self::Rootfs { error, .. } | Self::Layer { error, .. } => error.hint(),
             Self::TooLong { .. } => Some(
                 "the mirror's index and packages do not belong together: it may be half updated, or damaged"
                     .to_owned(),

@@ -42,6 +42,11 @@ pub(super) enum Origin {
         /// The SHA-512 of the archive, with which it may be compared too.
         sha512: Sha512,
     },
+    /// A layer of an image.
+    Layer {
+        /// The SHA-256 of its tar.
+        diff_id: Sha256,
+    },
 }
 
 /// What the first line of a table's file says.
@@ -123,20 +128,20 @@ pub(super) struct Unnamed {
 }
 
 impl Unnamed {
-    /// Lets `expand` inflate an archive into a temporary file.
-    pub(super) fn make<E>(
+    /// Lets `expand` inflate an archive into a temporary file, and gives what else it found out.
+    pub(super) fn make<T, E>(
         paths: &Paths,
-        expand: impl FnOnce(&mut dyn Write) -> Result<Table, E>,
-    ) -> Result<Result<Self, E>, FileError> {
+        expand: impl FnOnce(&mut dyn Write) -> Result<(Table, T), E>,
+    ) -> Result<Result<(Self, T), E>, FileError> {
         let tar = Temporary::create(&paths.temporary())?;
         let mut out = BufWriter::with_capacity(BUFFER, tar.file()?);
-        let table = match expand(&mut out) {
-            Ok(table) => table,
+        let (table, found) = match expand(&mut out) {
+            Ok(expanded) => expanded,
             Err(error) => return Ok(Err(error)),
         };
         out.flush().map_err(FileError::on("write", tar.path()))?;
         drop(out);
-        Ok(Ok(Self { tar, table }))
+        Ok(Ok((Self { tar, table }, found)))
     }
 
     /// Gives it its names. Of two processes that do so at once the later replaces the earlier's files by

@@ -29,10 +29,12 @@
 mod error;
 mod expanded;
 mod files;
+mod layers;
 mod prune;
 
 pub use error::StoreError;
 pub use expanded::Expanded;
+pub use layers::StoredLayer;
 pub use prune::{Amount, Prune, Usage};
 
 use std::fmt::Write as _;
@@ -362,8 +364,8 @@ impl Store {
     }
 
     fn expand_package(&self, package: &VerifiedPackage, file: &OpenFile) -> Result<Unnamed, StoreError> {
-        let made = Unnamed::make(&self.paths, |out| data::expand(package, file, out))?;
-        made.map_err(|DataError { package, flaw }| match flaw {
+        let made = Unnamed::make(&self.paths, |out| Ok((data::expand(package, file, out)?, ())))?;
+        made.map(|(made, ())| made).map_err(|DataError { package, flaw }| match flaw {
             DataFlaw::Table(TableError::Write(error)) => self.cannot_write(error),
             flaw => StoreError::Data(DataError { package, flaw }),
         })
@@ -371,8 +373,8 @@ impl Store {
 
     fn expand_rootfs(&self, object: &str, file: &OpenFile) -> Result<Unnamed, StoreError> {
         let input = BufReader::with_capacity(BUFFER, ReadFrom::new(file, 0));
-        let made = Unnamed::make(&self.paths, |out| rootfs::expand(input, file.length(), out))?;
-        made.map_err(|error| match error {
+        let made = Unnamed::make(&self.paths, |out| Ok((rootfs::expand(input, file.length(), out)?, ())))?;
+        made.map(|(made, ())| made).map_err(|error| match error {
             RootfsError::Table(TableError::Write(error)) => self.cannot_write(error),
             error => StoreError::Rootfs { object: object.to_owned(), error },
         })

@@ -1,6 +1,6 @@
-//! A tree made of a base: a minirootfs, or any root filesystem's archive.
+//! A tree made of a base: a minirootfs, any root filesystem's archive, or the layers of an image.
 //!
-//! Everything the archive holds becomes an inode; what its installed database lists belongs to packages,
+//! Everything the base holds becomes an inode; what its installed database lists belongs to packages,
 //! the rest to nobody. What the base says of itself (world, scripts, triggers) is taken as data. Keys in it
 //! are files and never trust.
 //!
@@ -10,19 +10,18 @@
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::database::Database;
+use super::layers::{self, LayersError, TableLayer};
 use super::place::Installation;
-use super::{Device, Inode, InodeKind, Mode, NameError, Origin, Owner, Tree};
+use super::{InodeKind, NameError, Origin, Tree};
 use crate::apk::dependency::{Dependency, DependencyError};
 use crate::apk::index::IndexError;
 use crate::apk::installed::InstalledText;
 use crate::apk::package::{ScriptKind, Scripts};
 use crate::archive::gzip::{self, GzipError};
-use crate::archive::table::{Table, TableEntry, TableKind};
 use crate::archive::tar_read::{TarError, TarReader};
-use crate::content::{Content, ContentError, ReadAt};
+use crate::content::ContentError;
 use crate::digest::Identity;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
@@ -37,6 +36,9 @@ const MAX_SCRIPT: u64 = 256 * 1024;
 #[non_exhaustive]
 pub enum BaseError {
     /// Its entries do not make a tree.
+    #[error("the base cannot be used: {0}")]
+    Layers(#[from] LayersError),
+    /// A link in it leads nowhere.
     #[error("the base cannot be used: {0}")]
     Name(#[from] NameError),
     /// A file of it could not be read.
@@ -68,6 +70,7 @@ impl Explain for BaseError {
     fn kind(&self) -> Kind {
         match self {
             Self::Content(error) => error.kind(),
+            Self::Layers(error) => error.kind(),
             Self::TooLarge { .. } => Kind::Limit,
             Self::Name(_)
             | Self::Installed(_)
@@ -85,12 +88,14 @@ pub struct Base {
     pub installation: Installation,
     /// The text of the installed database; nothing if the base has none.
     pub installed: Option<InstalledText>,
+    /// The architecture that its apk is told it is for, if it is told.
+    pub arch: Option<String>,
 }
 
 impl Base {
-    /// Makes a tree of the archive whose table is `table` and whose inflated bytes are `data`.
-    pub fn of_table(table: &Table, data: &Arc<dyn ReadAt>) -> Result<Self, BaseError> {
-        let mut tree = tree_of(table, data)?;
+    /// Makes a tree of a base's layers, the lowest first; a root filesystem is a single one.
+    pub fn of_layers(layers: &[TableLayer<'_>]) -> Result<Self, BaseError> {
+        let mut tree = layers::tree_of(layers)?;
         let mut database = Database::default();
         let installed = match text(&tree, "lib/apk/db/installed")? {
             Some(text) => Some(InstalledText::parse("the base's /lib/apk/db/installed", text)?),
@@ -103,44 +108,8 @@ impl Base {
         database.world = world(&tree)?;
         read_scripts(&tree, &mut database)?;
         read_triggers(&tree, &mut database)?;
-        Ok(Self { installation: Installation { tree, database }, installed })
-    }
-}
-
-fn tree_of(table: &Table, data: &Arc<dyn ReadAt>) -> Result<Tree, BaseError> {
-    let mut tree = Tree::new();
-    for entry in &table.entries {
-        tree.make_parents(&entry.path, &Origin::Base)?;
-        if let TableKind::HardLink(target) = &entry.kind {
-            if let Some(number) = tree.number(target) {
-                tree.link(entry.path.clone(), number)?;
-            }
-            continue;
-        }
-        tree.insert(entry.path.clone(), inode(entry, data))?;
-    }
-    Ok(tree)
-}
-
-fn inode(entry: &TableEntry, data: &Arc<dyn ReadAt>) -> Inode {
-    let device = |major: &u32, minor: &u32| Device { major: *major, minor: *minor };
-    let kind = match &entry.kind {
-        TableKind::File(place) => {
-            InodeKind::File(Content::slice(Arc::clone(data), place.offset, place.length, place.sha256))
-        }
-        TableKind::Symlink(target) => InodeKind::Symlink(target.clone()),
-        TableKind::Directory | TableKind::HardLink(_) => InodeKind::Directory,
-        TableKind::CharacterDevice(major, minor) => InodeKind::CharacterDevice(device(major, minor)),
-        TableKind::BlockDevice(major, minor) => InodeKind::BlockDevice(device(major, minor)),
-        TableKind::Fifo => InodeKind::Fifo,
-    };
-    Inode {
-        kind,
-        mode: Mode::new(entry.mode),
-        owner: Owner { uid: entry.uid, gid: entry.gid },
-        mtime: Some(entry.mtime),
-        xattrs: entry.xattrs.clone(),
-        origin: Origin::Base,
+        let arch = text(&tree, "etc/apk/arch")?.map(|text| String::from_utf8_lossy(&text).trim().to_owned());
+        Ok(Self { installation: Installation { tree, database }, installed, arch })
     }
 }
 

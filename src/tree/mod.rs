@@ -14,6 +14,7 @@ pub mod base;
 pub mod busybox;
 pub mod database;
 mod inode;
+pub mod layers;
 #[cfg(test)]
 mod made;
 pub mod overlay;

@@ -7,8 +7,11 @@ use std::path::Path;
 use std::process::Command;
 
 use apkcompose::arch::Arch;
+use apkcompose::archive::codec::Codec;
 use apkcompose::content::Content;
-use apkcompose::image::{Archive, Epoch, Image, ImageConfig, Layer, MediaTypes, PackedLayer};
+use apkcompose::image::{
+    Archive, Compression, Epoch, Image, ImageConfig, Layer, Layout, MediaTypes, PackedLayer,
+};
 use apkcompose::path::TreePath;
 use apkcompose::report::Silent;
 use apkcompose::tree::{Device, Inode, InodeKind, Mode, Origin, Owner, Tree, Xattrs};
@@ -16,6 +19,7 @@ use apkcompose::tree::{Device, Inode, InodeKind, Mode, Origin, Owner, Tree, Xatt
 use crate::support::need;
 
 const EPOCH: i64 = 1_718_700_000;
+const GZIP: Compression = Compression::Compressed(Codec::GZIP);
 
 fn path(text: &str) -> TreePath {
     TreePath::absolute(text).unwrap()
@@ -177,7 +181,7 @@ fn gzip_inflates_the_members_of_a_layer_to_its_tar() {
     let mut plain = Vec::new();
     layer.write_tar(&Silent, &mut plain).unwrap();
     let packed = directory.path().join("layer.tar.gz");
-    layer.compress(NonZeroUsize::MIN, &Silent, &mut File::create(&packed).unwrap()).unwrap();
+    layer.pack(GZIP, NonZeroUsize::MIN, &Silent, &mut File::create(&packed).unwrap()).unwrap();
 
     let inflated = said(&gzip, &["-dc", packed.to_str().unwrap()]);
 
@@ -191,13 +195,14 @@ fn bsdtar_finds_nothing_in_the_archive_but_documents_and_blobs() {
     let directory = tempfile::tempdir().unwrap();
     let tree = tree();
     let mut packed = Vec::new();
-    let descriptor = plan(&tree).compress(NonZeroUsize::MIN, &Silent, &mut packed).unwrap();
+    let descriptor = plan(&tree).pack(GZIP, NonZeroUsize::MIN, &Silent, &mut packed).unwrap();
     let layer_digest = descriptor.digest;
     let layer = PackedLayer::new(descriptor, Content::of_bytes(packed), "test").unwrap();
     let config = ImageConfig::new(Arch::X86_64, Epoch::new(EPOCH).unwrap());
     let image = Image::new(&config, vec![layer], &BTreeMap::new(), MediaTypes::Oci).unwrap();
     let file = directory.path().join("image.tar");
-    let archive = Archive::new(&image, &["x:1".parse().unwrap()]).unwrap();
+    let names = ["x:1".parse().unwrap()];
+    let archive = Archive::new(&Layout::new(&image, &[], &names).unwrap(), &image, &names).unwrap();
     archive.write(&Silent, &mut File::create(&file).unwrap()).unwrap();
 
     let names = said(&bsdtar, &["-tf", file.to_str().unwrap()]);

@@ -15,7 +15,7 @@ use apkcompose::apk::package::PackageHead;
 use apkcompose::apk::package_info::PackageInfo;
 use apkcompose::apk::{signature, version};
 use apkcompose::arch::Arch;
-use apkcompose::archive::table::{Admitted, Rules, Table, TableError, TableKind, read_table};
+use apkcompose::archive::table::{Admission, Admitted, Rules, Table, TableError, TableKind, read_table};
 use apkcompose::archive::tar_read::{Entry, EntryKind, TarReader};
 use apkcompose::archive::tar_write;
 use apkcompose::archive::{gzip, gzip_write};
@@ -167,12 +167,16 @@ fn tars() -> [Vec<u8>; 2] {
 struct Everything;
 
 impl Rules for Everything {
-    fn admit(&self, entry: &Entry) -> Result<Option<Admitted>, TableError> {
+    fn admit(&self, entry: &Entry) -> Result<Admission, TableError> {
         let hard_link_target = match entry.kind {
             EntryKind::HardLink => Some(TreePath::relative_bytes(&entry.target)?),
             _ => None,
         };
-        Ok(Some(Admitted { path: TreePath::relative_bytes(&entry.path)?, hard_link_target, sha1: None }))
+        Ok(Admission::Taken(Admitted {
+            path: TreePath::relative_bytes(&entry.path)?,
+            hard_link_target,
+            sha1: None,
+        }))
     }
 
     fn wants_directories_first(&self) -> bool {

@@ -628,16 +628,13 @@ fn the_minirootfs_of_a_release_is_found_believed_and_kept() {
         let base = minirootfs(&store, &alpine.mirror(), &release(text), None).unwrap();
         assert_eq!(base.trust, TrustRung::Sidecar);
         assert_eq!(base.release.as_ref().unwrap().as_str(), "3.19.4");
-        assert_eq!(
-            (base.rootfs.blob(), base.file.as_str()),
-            (digest, MINIROOTFS.rsplit('/').next().unwrap())
-        );
+        assert_eq!((base.sha256, base.file.as_str()), (digest, MINIROOTFS.rsplit('/').next().unwrap()));
     }
     let base = minirootfs(&store, &alpine.mirror(), &release("3.19"), Some(digest)).unwrap();
     assert_eq!(base.trust, TrustRung::ExpectedSha256);
     // `tar tv` counts the same, the root among them.
-    assert_eq!(base.rootfs.table().entries.len(), 527);
-    assert!(base.rootfs.table().entries[0].path.is_root());
+    assert_eq!(base.layers[0].table().entries.len(), 527);
+    assert!(base.layers[0].table().entries[0].path.is_root());
 
     let error = minirootfs(&store, &alpine.mirror(), &release("3.19.3"), None).unwrap_err();
     assert_eq!(error.kind(), Kind::Missing);
@@ -730,18 +727,20 @@ fn a_rootfs_archive_is_taken_by_its_path() {
     let dir = Dir::new();
     let store = store(&dir);
 
-    let base = fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &path, None).unwrap();
-    assert_eq!((base.trust, base.rootfs.blob()), (TrustRung::LocalFile, digest));
-    let base = fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &path, Some(digest)).unwrap();
+    let base = fetch::local_base(&fetcher(&store, 1, &Silent), &path, None, Arch::Aarch64).unwrap();
+    assert_eq!((base.trust, base.sha256), (TrustRung::LocalFile, digest));
+    let base = fetch::local_base(&fetcher(&store, 1, &Silent), &path, Some(digest), Arch::Aarch64).unwrap();
     assert_eq!(base.trust, TrustRung::ExpectedSha256);
-    let error =
-        fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &path, Some(Sha256::of(b""))).unwrap_err();
+    let error = fetch::local_base(&fetcher(&store, 1, &Silent), &path, Some(Sha256::of(b"")), Arch::Aarch64)
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::Integrity);
     let error =
-        fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &dir.join("none.tar.gz"), None).unwrap_err();
+        fetch::local_base(&fetcher(&store, 1, &Silent), &dir.join("none.tar.gz"), None, Arch::Aarch64)
+            .unwrap_err();
     assert!(matches!(error, FetchError::NoBase { .. }), "{error}");
     let no_archive = dir.write("no.tar.gz", "text");
-    let error = fetch::rootfs_archive(&fetcher(&store, 1, &Silent), &no_archive, None).unwrap_err();
+    let error =
+        fetch::local_base(&fetcher(&store, 1, &Silent), &no_archive, None, Arch::Aarch64).unwrap_err();
     assert!(error.to_string().contains("is no root filesystem"), "{error}");
     assert_eq!(error.kind(), Kind::Integrity);
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use apkcompose::apk::index::{Index, Package};
 use apkcompose::arch::Arch;
 use apkcompose::compose::ground::Ground;
-use apkcompose::compose::output::{Destination, Output, OutputKind};
+use apkcompose::compose::output::{Destination, ImageForm, Output, OutputKind};
 use apkcompose::compose::stage::ScriptPolicy;
-use apkcompose::compose::{self, BuildOptions, plan};
+use apkcompose::compose::{self, Architectures, BuildOptions, plan};
 use apkcompose::profile::{BUILT_INS, Draft, Found, Location, Overrides, Source};
 use apkcompose::report::Silent;
 use apkcompose::store::Store;
@@ -285,10 +285,10 @@ fn the_day_changes_no_byte() {
         let store = Store::open(&dir.cache()).unwrap();
         let output = dir.join("p.tar");
         let options = BuildOptions {
-            arch: None,
+            architectures: Architectures::Usual,
             outputs: vec![Output {
-                kind: OutputKind::Archive,
-                destination: Destination::File(output.clone()),
+                kind: OutputKind::Archive(ImageForm::default()),
+                destination: Destination::Path(output.clone()),
             }],
             scripts: ScriptPolicy::Auto,
             epoch: None,

@@ -5,13 +5,17 @@ use crate::archive::tar_write;
 struct Packages;
 
 impl Rules for Packages {
-    fn admit(&self, entry: &Entry) -> Result<Option<Admitted>, TableError> {
+    fn admit(&self, entry: &Entry) -> Result<Admission, TableError> {
         let hard_link_target = match entry.kind {
             EntryKind::HardLink => Some(TreePath::relative_bytes(&entry.target)?),
             _ => None,
         };
         let sha1 = entry.vendor.get("SHA1").and_then(|hex| std::str::from_utf8(hex).ok()?.parse().ok());
-        Ok(Some(Admitted { path: TreePath::relative_bytes(&entry.path)?, hard_link_target, sha1 }))
+        Ok(Admission::Taken(Admitted {
+            path: TreePath::relative_bytes(&entry.path)?,
+            hard_link_target,
+            sha1,
+        }))
     }
 
     fn wants_directories_first(&self) -> bool {

@@ -14,6 +14,7 @@ mod write;
 
 use std::collections::HashMap;
 
+use crate::archive::codec::{Algorithm, Codec};
 use crate::archive::tar_write::{self, Entry, EntryKind};
 use crate::content::Content;
 use crate::digest::{DiffId, Sha256};
@@ -22,17 +23,39 @@ use crate::tree::{Inode, InodeKind, InodeNumber, Mode, Origin, Owner};
 
 use super::{Epoch, ImageError};
 
-/// What a finished, compressed layer is known by.
+/// In which form a layer is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Compression {
+    /// The tar as it is.
+    Uncompressed,
+    /// Compressed with this.
+    Compressed(Codec),
+}
+
+impl Compression {
+    /// With which algorithm, if with any.
+    #[must_use]
+    pub const fn algorithm(self) -> Option<Algorithm> {
+        match self {
+            Self::Uncompressed => None,
+            Self::Compressed(codec) => Some(codec.algorithm()),
+        }
+    }
+}
+
+/// What a finished layer is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerDescriptor {
     /// The digest of the tar.
     pub diff_id: DiffId,
-    /// The digest of the compressed tar.
+    /// The digest of the bytes that are stored.
     pub digest: Sha256,
-    /// The length of the compressed tar, in bytes.
+    /// How many bytes are stored.
     pub size: u64,
     /// The length of the tar, in bytes.
     pub tar_size: u64,
+    /// With which algorithm they are compressed, if with any.
+    pub algorithm: Option<Algorithm>,
 }
 
 /// The plan of a layer: its entries in their order. Borrowed from a tree, and holding no content.
@@ -44,13 +67,14 @@ pub struct Layer<'tree> {
     content_size: u64,
 }
 
+/// An entry of a layer.
 #[derive(Debug)]
-struct Planned<'tree> {
+pub(super) struct Planned<'tree> {
     segment: Segment,
-    path: &'tree TreePath,
-    inode: &'tree Inode,
+    pub(super) path: &'tree TreePath,
+    pub(super) inode: &'tree Inode,
     /// The name that came first, if this is another one of the same inode.
-    first_name: Option<&'tree TreePath>,
+    pub(super) first_name: Option<&'tree TreePath>,
 }
 
 /// The part of a layer an entry is in. Parts come in the order of this type.
@@ -112,6 +136,22 @@ impl<'tree> Layer<'tree> {
     #[must_use]
     pub fn content_size(&self) -> u64 {
         self.content_size
+    }
+
+    /// The entries in their order: every directory before what it holds, and the first name of an inode
+    /// before the others.
+    pub(super) fn entries(&self) -> &[Planned<'tree>] {
+        &self.entries
+    }
+
+    /// The time that nothing in it is newer than.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// When an entry was modified, in seconds since 1970.
+    pub(super) fn mtime(&self, planned: &Planned<'_>) -> i64 {
+        self.epoch.clamp(planned.inode.mtime)
     }
 
     /// How many entries the tar has.

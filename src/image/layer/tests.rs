@@ -7,13 +7,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::archive::deflate;
+use crate::archive::chunked::CHUNK;
+use crate::archive::codec::{Algorithm, Codec};
 use crate::content::ReadAt;
 use crate::kind::{Explain as _, Kind};
 use crate::report::{Reporter, Silent, Step};
 use crate::tree::{Device, Tree, Xattrs};
 
 const EPOCH: i64 = 1_700_000_000;
+const GZIP: Compression = Compression::Compressed(Codec::GZIP);
+const ZSTD: Compression = Compression::Compressed(Codec::ZSTD);
 
 fn epoch() -> Epoch {
     Epoch::new(EPOCH).unwrap()
@@ -211,47 +214,56 @@ fn large() -> Tree {
     tree([
         ("/a", file(&noise(3_000_000), package("a"))),
         ("/b", file(&noise(1), package("a"))),
-        ("/c", file(&noise(deflate::CHUNK - 512), package("b"))),
+        ("/c", file(&noise(CHUNK - 512), package("b"))),
         ("/d", file(&noise(700_000), Origin::Profile)),
         ("/e", file(b"", Origin::Profile)),
     ])
 }
 
 #[test]
-fn the_compressed_layer_inflates_to_the_tar_and_all_digests_and_sizes_are_true() {
+fn a_stored_layer_is_the_tar_and_all_digests_and_sizes_are_true() {
     let tree = large();
     let layer = plan(&tree, &["a", "b"]);
     let mut plain = Vec::new();
     let diff_id = layer.write_tar(&Silent, &mut plain).unwrap();
-    let mut packed = Vec::new();
-    let descriptor = layer.compress(NonZeroUsize::MIN, &Silent, &mut packed).unwrap();
-    let mut inflated = Vec::new();
-    flate2::read::MultiGzDecoder::new(&*packed).read_to_end(&mut inflated).unwrap();
-    assert!(inflated == plain);
-    assert_eq!(
-        descriptor,
-        LayerDescriptor {
+    for compression in [Compression::Uncompressed, GZIP, ZSTD] {
+        let mut packed = Vec::new();
+        let descriptor = layer.pack(compression, NonZeroUsize::MIN, &Silent, &mut packed).unwrap();
+        let mut inflated = Vec::new();
+        match compression.algorithm() {
+            None => inflated.clone_from(&packed),
+            Some(Algorithm::Gzip) => {
+                flate2::read::MultiGzDecoder::new(&*packed).read_to_end(&mut inflated).map(drop).unwrap();
+            }
+            Some(Algorithm::Zstd) => inflated = zstd::decode_all(&*packed).unwrap(),
+        }
+        assert!(inflated == plain, "{compression:?}");
+        let expected = LayerDescriptor {
             diff_id: DiffId(Sha256::of(&plain)),
             digest: Sha256::of(&packed),
             size: packed.len() as u64,
             tar_size: plain.len() as u64,
-        }
-    );
-    assert_eq!(diff_id, descriptor.diff_id);
+            algorithm: compression.algorithm(),
+        };
+        assert_eq!(descriptor, expected);
+        assert_eq!(diff_id, descriptor.diff_id);
+    }
     assert_eq!(layer.tar_size(), plain.len() as u64);
-    assert_eq!(layer.content_size(), 3_000_000 + 1 + deflate::CHUNK as u64 - 512 + 700_000);
+    assert_eq!(layer.content_size(), 3_000_000 + 1 + CHUNK as u64 - 512 + 700_000);
 }
 
 #[test]
 fn the_number_of_jobs_does_not_change_a_byte() {
     let tree = large();
     let layer = plan(&tree, &["b", "a"]);
-    let [one, eight] = [1, 8].map(|jobs| {
-        let mut packed = Vec::new();
-        layer.compress(NonZeroUsize::new(jobs).unwrap(), &Silent, &mut packed).unwrap();
-        packed
-    });
-    assert!(one == eight);
+    for compression in [Compression::Uncompressed, GZIP, ZSTD] {
+        let [one, eight] = [1, 8].map(|jobs| {
+            let mut packed = Vec::new();
+            layer.pack(compression, NonZeroUsize::new(jobs).unwrap(), &Silent, &mut packed).unwrap();
+            packed
+        });
+        assert!(one == eight, "{compression:?}");
+    }
 }
 
 #[test]
@@ -259,7 +271,7 @@ fn a_packages_compressed_segment_does_not_depend_on_what_is_around_it() {
     let compressed = |inodes: Vec<(&'static str, Inode)>| {
         let tree = tree(inodes);
         let mut packed = Vec::new();
-        plan(&tree, &["a", "p", "z"]).compress(NonZeroUsize::MIN, &Silent, &mut packed).unwrap();
+        plan(&tree, &["a", "p", "z"]).pack(GZIP, NonZeroUsize::MIN, &Silent, &mut packed).unwrap();
         packed
     };
     let own = || ("/own", file(b"of the package", package("p")));
@@ -301,7 +313,7 @@ fn bytes_that_changed_since_they_were_recorded_are_an_error_that_names_the_file(
         tree([("/lib", directory(Origin::Base)), ("/lib/x", inode(InodeKind::File(content), Origin::Base))]);
     let layer = plan(&tree, &[]);
     for error in [
-        layer.compress(NonZeroUsize::MIN, &Silent, &mut Vec::new()).map(|_| ()).unwrap_err(),
+        layer.pack(GZIP, NonZeroUsize::MIN, &Silent, &mut Vec::new()).map(|_| ()).unwrap_err(),
         layer.write_tar(&Silent, &mut Vec::new()).map(|_| ()).unwrap_err(),
     ] {
         assert_eq!(error.kind(), Kind::Integrity);
@@ -322,7 +334,7 @@ fn a_full_disk_is_an_error_of_kind_limit() {
     }
     let tree = large();
     let layer = plan(&tree, &[]);
-    let error = layer.compress(NonZeroUsize::MIN, &Silent, &mut Full).unwrap_err();
+    let error = layer.pack(GZIP, NonZeroUsize::MIN, &Silent, &mut Full).unwrap_err();
     assert_eq!(error.kind(), Kind::Limit);
     assert_eq!(layer.write_tar(&Silent, &mut Full).unwrap_err().kind(), Kind::Limit);
 }
@@ -368,7 +380,7 @@ fn an_interrupted_layer_ends_in_the_middle_of_a_file() {
     let layer = plan(&tree, &["a"]);
     let reporter = Impatient { patience: 10, ..Impatient::default() };
     let mut packed = Vec::new();
-    let error = layer.compress(NonZeroUsize::MIN, &reporter, &mut packed).unwrap_err();
+    let error = layer.pack(GZIP, NonZeroUsize::MIN, &reporter, &mut packed).unwrap_err();
     assert_eq!(error.kind(), Kind::Interrupted);
     assert_eq!(reporter.questions.into_inner(), 11);
 }
@@ -378,7 +390,7 @@ fn the_reporter_hears_of_every_byte() {
     let tree = large();
     let layer = plan(&tree, &["a"]);
     let reporter = Impatient { patience: usize::MAX, ..Impatient::default() };
-    layer.compress(NonZeroUsize::MIN, &reporter, &mut io::sink()).unwrap();
+    layer.pack(GZIP, NonZeroUsize::MIN, &reporter, &mut io::sink()).unwrap();
     assert_eq!(
         *reporter.said.lock().unwrap(),
         [format!("begin squash {}", layer.tar_size()), "end squash".into()]

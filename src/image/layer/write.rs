@@ -1,12 +1,13 @@
-//! Writing a planned layer: its tar, hashed on the way, plain or through the deflater.
+//! Writing a planned layer: its tar, hashed on the way, plain or compressed.
 //!
 //! The feeding thread reads files, checks them and hashes the tar; the calling thread hashes what is
-//! compressed and writes it; all others deflate.
+//! compressed and writes it; all others compress.
 
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 
-use crate::archive::deflate::{self, Chunker};
+use crate::archive::chunked::{self, Chunker};
+use crate::archive::codec::Codec;
 use crate::archive::tar_write;
 use crate::content::{Content, ContentError};
 use crate::digest::{DiffId, Sha256Hasher};
@@ -14,7 +15,7 @@ use crate::image::{Epoch, ImageError};
 use crate::path::TreePath;
 use crate::report::{Reporter, Step};
 
-use super::{Layer, LayerDescriptor, Planned, Segment};
+use super::{Compression, Layer, LayerDescriptor, Planned, Segment};
 
 /// How much of a file is read at a time: small enough to stay in a processor's cache between reading,
 /// hashing and copying.
@@ -32,32 +33,52 @@ impl Layer<'_> {
         Ok(DiffId(hashing.hasher.finish()))
     }
 
-    /// Writes the compressed tar, deflating on `jobs` threads, and returns what it is known by. The bytes
-    /// do not depend on `jobs`. Reports [`Step::Squash`] in bytes of tar. On an error `out` may have been
-    /// given a part.
-    pub fn compress(
+    /// Writes the tar as it shall be stored, compressing on `jobs` threads, and returns what it is known by.
+    /// The bytes do not depend on `jobs`. Reports [`Step::Squash`] in bytes of tar. On an error `out` may have
+    /// been given a part.
+    pub fn pack(
         &self,
+        compression: Compression,
+        jobs: NonZeroUsize,
+        reporter: &dyn Reporter,
+        out: &mut impl Write,
+    ) -> Result<LayerDescriptor, ImageError> {
+        match compression {
+            Compression::Uncompressed => {
+                let diff_id = self.write_tar(reporter, out)?;
+                let (digest, size) = (diff_id.0, self.tar_size);
+                Ok(LayerDescriptor { diff_id, digest, size, tar_size: size, algorithm: None })
+            }
+            Compression::Compressed(codec) => self.compress(codec, jobs, reporter, out),
+        }
+    }
+
+    fn compress(
+        &self,
+        codec: Codec,
         jobs: NonZeroUsize,
         reporter: &dyn Reporter,
         out: &mut impl Write,
     ) -> Result<LayerDescriptor, ImageError> {
         let mut hasher = Sha256Hasher::default();
         let mut size = 0;
-        let diff_id = deflate::compress(
+        let diff_id = chunked::compress(
+            codec,
             jobs,
             |chunker| {
                 let mut hashing = Hashing::new(chunker);
                 self.write_entries(reporter, &mut hashing)?;
                 Ok(DiffId(hashing.hasher.finish()))
             },
-            |member| {
-                hasher.update(member);
-                size += member.len() as u64;
-                out.write_all(member).map_err(not_written)
+            |piece| {
+                hasher.update(piece);
+                size += piece.len() as u64;
+                out.write_all(piece).map_err(not_written)
             },
         )?;
         out.flush().map_err(not_written)?;
-        Ok(LayerDescriptor { diff_id, digest: hasher.finish(), size, tar_size: self.tar_size })
+        let algorithm = Some(codec.algorithm());
+        Ok(LayerDescriptor { diff_id, digest: hasher.finish(), size, tar_size: self.tar_size, algorithm })
     }
 
     fn write_entries(&self, reporter: &dyn Reporter, out: &mut impl Segmented) -> Result<(), ImageError> {

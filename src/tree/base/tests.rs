@@ -1,10 +1,13 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::archive::gzip_write;
-use crate::archive::table::Place;
+use crate::archive::table::{Place, Table, TableEntry, TableKind};
 use crate::archive::tar_write::{self, Entry, EntryKind as WrittenKind};
-use crate::content::Memory;
+use crate::content::{Memory, ReadAt};
 use crate::digest::{Sha1, Sha256};
 use crate::tree::made::{at, has, path, text};
+use crate::tree::{Device, Mode, Owner};
 use std::collections::BTreeMap;
 
 const IDENTITY: &str = "Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=";
@@ -48,7 +51,7 @@ impl Archive {
 
     fn base(self) -> Result<Base, BaseError> {
         let data: Arc<dyn ReadAt> = Arc::new(Memory(self.data.into()));
-        Base::of_table(&self.table, &data)
+        Base::of_layers(&[TableLayer { table: &self.table, tar: &data }])
     }
 
     fn tree(self) -> Tree {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use apkcompose::compose::output::{Destination, Output, OutputKind};
 use apkcompose::compose::stage::ScriptPolicy;
-use apkcompose::compose::{self, BuildOptions};
+use apkcompose::compose::{self, Architectures, BuildOptions};
 use apkcompose::kind::{Explain as _, Kind};
 use apkcompose::profile::{self, BUILT_INS, Draft, Overrides};
 use apkcompose::report::Silent;
@@ -68,8 +68,8 @@ impl Sound {
     fn build(&self) -> Built {
         let output = self.dir.join("image/root.tar");
         let options = BuildOptions {
-            arch: None,
-            outputs: vec![Output { kind: OutputKind::Tar, destination: Destination::File(output.clone()) }],
+            architectures: Architectures::Usual,
+            outputs: vec![Output { kind: OutputKind::Tar, destination: Destination::Path(output.clone()) }],
             scripts: ScriptPolicy::Auto,
             epoch: None,
             context: None,

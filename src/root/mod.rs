@@ -1,13 +1,18 @@
 //! File access on the host: below a directory and never out of it, with errors that name their path.
 //!
 //! [`Root`] opens files through `openat2` with `RESOLVE_IN_ROOT`, so that no `..` and no link, however
-//! it is placed or changed meanwhile, reaches a file outside. The free functions are for paths the user
-//! gave us, which may lie anywhere. Not for the target tree, which is a value (see [`crate::tree`]).
+//! it is placed or changed meanwhile, reaches a file outside; [`DirectoryWriter`] makes files so that none
+//! lies outside. [`AtomicFile`] and [`AtomicDirectory`] take their names when they are complete. The free
+//! functions are for paths the user gave us, which may lie anywhere. Not for the target tree, which is a value
+//! (see [`crate::tree`]).
 //!
 //! Source: openat2(2).
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+mod atomic;
+mod writer;
+
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +20,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::kind::{Explain, Kind};
+
+pub use atomic::{AtomicDirectory, AtomicFile, nameless_file, write_file};
+pub use writer::{DirectoryWriter, Node};
 
 /// A failed file operation.
 #[derive(Debug, thiserror::Error)]
@@ -227,109 +235,10 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// A file in `directory` that has no name: it is gone when it is closed, however the program ends.
-pub fn nameless_file(directory: &Path) -> Result<File, FileError> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR);
-    match opened {
-        Ok(descriptor) => Ok(File::from(descriptor)),
-        // Not every file system has files without names.
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-            let named = AtomicFile::create(&directory.join("spool"))?;
-            named.file.try_clone().map_err(FileError::on("create a file in", directory))
-        }
-        Err(error) => Err(FileError::on("create a file in", directory)(error.into())),
-    }
-}
-
-/// Where a link at `path` leads, so that what it points at is replaced and not the link.
-fn followed(path: &Path) -> PathBuf {
-    if path.is_symlink() {
-        fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-    } else {
-        path.to_owned()
-    }
-}
-
-/// A file that takes its final name only when it is complete. Dropped before, it disappears.
-#[derive(Debug)]
-pub struct AtomicFile {
-    file: File,
-    temporary: PathBuf,
-    destination: PathBuf,
-    committed: bool,
-}
-
-impl AtomicFile {
-    /// Creates a temporary file beside `destination`.
-    pub fn create(destination: &Path) -> Result<Self, FileError> {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let destination = followed(destination);
-        // A rename would put the file in the place of a device or a pipe.
-        if destination.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(FileError::on("write", &destination)(io::Error::other("it is not a regular file")));
-        }
-        let name = destination.file_name().unwrap_or_default().to_string_lossy();
-        loop {
-            let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let temporary =
-                destination.with_file_name(format!(".{name}.{}.{unique}.part", std::process::id()));
-            match File::options().read(true).write(true).create_new(true).open(&temporary) {
-                // Left by a process of the same number that was killed: in containers numbers repeat.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                opened => {
-                    let file = opened.map_err(FileError::on("create", &destination))?;
-                    return Ok(Self { file, temporary, destination, committed: false });
-                }
-            }
-        }
-    }
-
-    /// Where it will be.
-    #[must_use]
-    pub fn destination(&self) -> &Path {
-        &self.destination
-    }
-
-    /// Where it is meanwhile.
-    #[must_use]
-    pub fn temporary(&self) -> &Path {
-        &self.temporary
-    }
-
-    /// The open file.
-    pub fn file(&mut self) -> &mut File {
-        &mut self.file
-    }
-
-    /// Gives the file its name, replacing what was there.
-    pub fn commit(mut self) -> Result<(), FileError> {
-        self.file.flush().map_err(FileError::on("write", &self.destination))?;
-        fs::rename(&self.temporary, &self.destination).map_err(FileError::on("create", &self.destination))?;
-        self.committed = true;
-        Ok(())
-    }
-}
-
-impl Drop for AtomicFile {
-    fn drop(&mut self) {
-        if !self.committed {
-            // Nothing can be done about a failure here, and the name says what it is.
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
-}
-
-/// Writes a whole file, atomically.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut file = AtomicFile::create(path)?;
-    file.file().write_all(bytes).map_err(FileError::on("write", path))?;
-    file.commit()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -374,31 +283,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let error = read_file(directory.path(), 10).unwrap_err();
         assert!(error.to_string().contains("is a directory"), "{error}");
-    }
-
-    #[test]
-    fn a_leftover_is_in_nobodys_way_and_a_link_is_followed() {
-        let directory = tempfile::tempdir().unwrap();
-        let (target, link) = (directory.path().join("out.tar"), directory.path().join("link.tar"));
-        let kept = AtomicFile::create(&target).unwrap();
-        let number: u64 = kept.temporary.to_str().unwrap().rsplit('.').nth(1).unwrap().parse().unwrap();
-        for next in number + 1..number + 50 {
-            let name = format!(".link.tar.{}.{next}.part", std::process::id());
-            File::create(directory.path().join(name)).unwrap();
-        }
-        kept.commit().unwrap();
-        std::os::unix::fs::symlink("out.tar", &link).unwrap();
-        write_file(&link, b"new").unwrap();
-        assert!(link.is_symlink());
-        assert_eq!(read_file(&target, 10).unwrap(), b"new");
-    }
-
-    #[test]
-    fn an_uncommitted_file_leaves_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let target = directory.path().join("out.tar");
-        drop(AtomicFile::create(&target).unwrap());
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]

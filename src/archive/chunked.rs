@@ -1,17 +1,13 @@
-//! Chunked deflate: a stream cut in pieces that are compressed apart, on all cores, to the same bytes.
+//! Chunked compression: a stream cut in pieces that are compressed apart, on all cores, to the same bytes.
 //!
 //! A stream is a sequence of segments. A segment is cut in chunks of exactly [`CHUNK`] bytes, the last
-//! one shorter, and each chunk becomes a gzip member of its own; members in sequence are a gzip stream.
-//! So a segment's compressed bytes depend on nothing but the segment, whatever stands around it.
-//!
-//! A chunk is deflated at level 6 by *one* call into an output buffer of constant, sufficient size: given
-//! smaller buffers the deflater cuts its blocks elsewhere. Nor is a deflater used twice. The header is
-//! constant: no name, no time, unknown system. `flate2` and `zlib-rs` are pinned, and a test holds their
-//! output against a recorded digest.
+//! one shorter, and each chunk becomes a gzip member or a zstd frame of its own ([`super::codec`]); pieces in
+//! sequence are a stream. So a segment's compressed bytes depend on nothing but the segment, whatever stands
+//! around it.
 //!
 //! Memory is bounded by the chunks in flight, at most 2 × jobs + 2, whose buffers are used again.
 //!
-//! Source: design, "Bytes"; RFC 1952.
+//! Source: design, "Bytes".
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -21,63 +17,10 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Scope};
 
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
-
-use crate::kind::{Explain, Kind};
+use super::codec::{Codec, CompressError};
 
 /// The length of a chunk, in bytes, before compression. Part of the format: another length, other bytes.
 pub const CHUNK: usize = 1 << 20;
-
-/// The compression level. Part of the format.
-const LEVEL: u32 = 6;
-
-/// RFC 1952: magic, deflate, no flags, no time, no hint, unknown system.
-const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-
-/// Room for the worst a chunk can become.
-const WORST: usize = zlib_rs::compress_bound(CHUNK);
-
-/// Why a stream could not be compressed. None of these is the fault of the data.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeflateError {
-    /// A chunk does not fit where its worst case should.
-    #[error("deflating {length} bytes did not end within {WORST} bytes")]
-    Unfinished {
-        /// The chunk's length, in bytes.
-        length: usize,
-    },
-    /// The deflater refused to work.
-    #[error("cannot deflate {length} bytes: {error}")]
-    Refused {
-        /// The chunk's length, in bytes.
-        length: usize,
-        /// What it said.
-        error: flate2::CompressError,
-    },
-    /// The deflater broke off by a panic, whose message is on standard error.
-    #[error("the deflater broke off")]
-    Panicked,
-    /// The system gives no thread.
-    #[error("cannot start a thread for compression: {0}")]
-    Thread(io::Error),
-}
-
-impl Explain for DeflateError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Unfinished { .. } | Self::Refused { .. } | Self::Panicked => Kind::Internal,
-            Self::Thread(_) => Kind::Limit,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unfinished { .. } | Self::Refused { .. } | Self::Panicked => None,
-            Self::Thread(_) => Some("use fewer threads with --jobs".to_owned()),
-        }
-    }
-}
 
 /// A chunk and what became of it. The buffers are used again and again.
 #[derive(Default)]
@@ -88,46 +31,14 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn compress(&mut self) -> Result<(), DeflateError> {
-        let length = self.input.len();
-        if self.output.is_empty() {
-            // Zeroed by the system, page by page as they are used: the worst case is address space only.
-            self.output = vec![0; HEADER.len() + WORST];
-        }
-        let (header, body) = self.output.split_at_mut(HEADER.len());
-        header.copy_from_slice(&HEADER);
-
-        let mut deflater = Compress::new(Compression::new(LEVEL), false);
-        let status = deflater
-            .compress(&self.input, body, FlushCompress::Finish)
-            .map_err(|error| DeflateError::Refused { length, error })?;
-        if status != Status::StreamEnd {
-            return Err(DeflateError::Unfinished { length });
-        }
-
-        let end = HEADER.len().saturating_add(usize::try_from(deflater.total_out()).unwrap_or(WORST));
-        let trailer = trailer(&self.input);
-        self.written = end + trailer.len();
-        self.output
-            .get_mut(end..self.written)
-            .ok_or(DeflateError::Unfinished { length })?
-            .copy_from_slice(&trailer);
+    fn compress(&mut self, codec: Codec) -> Result<(), CompressError> {
+        self.written = codec.compress(&self.input, &mut self.output)?;
         Ok(())
     }
 
-    fn member(&self) -> &[u8] {
+    fn compressed(&self) -> &[u8] {
         self.output.get(..self.written).unwrap_or_default()
     }
-}
-
-fn trailer(input: &[u8]) -> [u8; 8] {
-    let mut crc = Crc::new();
-    crc.update(input);
-    let mut trailer = [0; 8];
-    let (sum, length) = trailer.split_at_mut(4);
-    sum.copy_from_slice(&crc.sum().to_le_bytes());
-    length.copy_from_slice(&crc.amount().to_le_bytes());
-    trailer
 }
 
 /// Where a stream is written to be cut in chunks.
@@ -183,19 +94,20 @@ fn stopped() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "compression has stopped")
 }
 
-/// Compresses what `feed` writes and gives the members to `sink`, in order, on this thread.
+/// Compresses what `feed` writes and gives the pieces to `sink`, in order, on this thread.
 ///
-/// `feed` runs on a thread of its own, deflating on `jobs` more. Returns what `feed` returned. The first
-/// error of `sink` or of the deflater ends everything and is returned before one of `feed`; `sink` may
-/// have been given a part. A stream of no bytes gives no members.
+/// `feed` runs on a thread of its own, compressing on `jobs` more. Returns what `feed` returned. The first
+/// error of `sink` or of the codec ends everything and is returned before one of `feed`; `sink` may
+/// have been given a part. A stream of no bytes gives no pieces.
 pub fn compress<R, E>(
+    codec: Codec,
     jobs: NonZeroUsize,
     feed: impl FnOnce(&mut Chunker) -> Result<R, E> + Send,
     sink: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<R, E>
 where
     R: Send,
-    E: From<DeflateError> + Send,
+    E: From<CompressError> + Send,
 {
     let in_flight = jobs.get().saturating_mul(2).saturating_add(2);
     // There are `in_flight` chunks and no more, so no channel ever blocks its sender; the feeder waits
@@ -212,7 +124,7 @@ where
     let mut chunker = Chunker { current: None, next: 0, free, work: work_sender };
 
     thread::scope(|scope| {
-        start_workers(scope, jobs, &work, &done_sender)?;
+        start_workers(scope, codec, jobs, &work, &done_sender)?;
         drop(done_sender);
         let feeder = thread::Builder::new()
             .name("layer".to_owned())
@@ -222,7 +134,7 @@ where
                 let _ = chunker.end_segment();
                 Ok(result)
             })
-            .map_err(DeflateError::Thread)?;
+            .map_err(CompressError::Thread)?;
         let written = write_in_order(done, &free_sender, sink);
         // If writing ended early, this is what wakes the feeder.
         drop(free_sender);
@@ -232,22 +144,23 @@ where
     })
 }
 
-type Done = (u64, Result<Chunk, DeflateError>);
+type Done = (u64, Result<Chunk, CompressError>);
 
 fn start_workers<'scope>(
     scope: &'scope Scope<'scope, '_>,
+    codec: Codec,
     jobs: NonZeroUsize,
     work: &'scope Mutex<Receiver<(u64, Chunk)>>,
     done: &SyncSender<Done>,
-) -> Result<(), DeflateError> {
+) -> Result<(), CompressError> {
     for started in 0..jobs.get() {
         let done = done.clone();
         let worker = thread::Builder::new()
-            .name(format!("deflate-{started}"))
-            .spawn_scoped(scope, move || deflate_all(work, &done));
+            .name(format!("compress-{started}"))
+            .spawn_scoped(scope, move || compress_all(codec, work, &done));
         match worker {
             Ok(_) => {}
-            Err(error) if started == 0 => return Err(DeflateError::Thread(error)),
+            Err(error) if started == 0 => return Err(CompressError::Thread(error)),
             // Fewer threads than asked for give the same bytes, later.
             Err(_) => break,
         }
@@ -255,13 +168,13 @@ fn start_workers<'scope>(
     Ok(())
 }
 
-fn deflate_all(work: &Mutex<Receiver<(u64, Chunk)>>, done: &SyncSender<Done>) {
+fn compress_all(codec: Codec, work: &Mutex<Receiver<(u64, Chunk)>>, done: &SyncSender<Done>) {
     loop {
         let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, mut chunk)) = next else { return };
         // A chunk that is never done would keep the others waiting for ever.
-        let result = panic::catch_unwind(AssertUnwindSafe(|| chunk.compress().map(|()| chunk)))
-            .unwrap_or(Err(DeflateError::Panicked));
+        let result = panic::catch_unwind(AssertUnwindSafe(|| chunk.compress(codec).map(|()| chunk)))
+            .unwrap_or(Err(CompressError::Panicked));
         if done.send((number, result)).is_err() {
             return;
         }
@@ -269,7 +182,7 @@ fn deflate_all(work: &Mutex<Receiver<(u64, Chunk)>>, done: &SyncSender<Done>) {
 }
 
 /// Takes the channel of finished chunks, so that it closes when this returns, whatever it returns.
-fn write_in_order<E: From<DeflateError>>(
+fn write_in_order<E: From<CompressError>>(
     done: Receiver<Done>,
     free: &SyncSender<Chunk>,
     mut sink: impl FnMut(&[u8]) -> Result<(), E>,
@@ -279,7 +192,7 @@ fn write_in_order<E: From<DeflateError>>(
     for (number, result) in done {
         early.insert(number, result?);
         while let Some(mut chunk) = early.remove(&next) {
-            sink(chunk.member())?;
+            sink(chunk.compressed())?;
             chunk.input.clear();
             // The feeder may be through already; then nobody needs the chunk.
             let _ = free.send(chunk);
@@ -301,15 +214,18 @@ mod tests {
     enum Failure {
         Feed,
         Sink,
-        Deflate,
+        Codec,
         Write,
     }
 
-    impl From<DeflateError> for Failure {
-        fn from(_: DeflateError) -> Self {
-            Self::Deflate
+    impl From<CompressError> for Failure {
+        fn from(_: CompressError) -> Self {
+            Self::Codec
         }
     }
+
+    const GZIP: Codec = Codec::GZIP;
+    const ZSTD: Codec = Codec::ZSTD;
 
     fn jobs(count: usize) -> NonZeroUsize {
         NonZeroUsize::new(count).unwrap()
@@ -327,9 +243,10 @@ mod tests {
             .collect()
     }
 
-    fn compressed(segments: &[&[u8]], count: usize) -> Vec<Vec<u8>> {
-        let mut members = Vec::new();
+    fn compressed(codec: Codec, segments: &[&[u8]], count: usize) -> Vec<Vec<u8>> {
+        let mut pieces = Vec::new();
         compress(
+            codec,
             jobs(count),
             |chunker| {
                 for segment in segments {
@@ -338,13 +255,13 @@ mod tests {
                 }
                 Ok::<_, Failure>(())
             },
-            |member| {
-                members.push(member.to_vec());
+            |piece| {
+                pieces.push(piece.to_vec());
                 Ok(())
             },
         )
         .unwrap();
-        members
+        pieces
     }
 
     fn inflated(stream: &[u8]) -> Vec<u8> {
@@ -355,75 +272,73 @@ mod tests {
 
     #[test]
     fn the_compressed_bytes_are_the_recorded_ones() {
-        // Recorded with flate2 1.1.10 over zlib-rs 0.6.8. If this fails, every layer anybody has made
-        // with an earlier version has another digest now.
+        // Recorded with flate2 1.1.10 over zlib-rs 0.6.8, and with zstd 1.5.7. If this fails, every layer
+        // anybody has made with an earlier version has another digest now.
         let input = pattern(5 * CHUNK / 2);
-        let stream = compressed(&[&input, &input[..1000]], 2).concat();
-        assert_eq!(inflated(&stream), [&input, &input[..1000]].concat());
+        let whole = [&input, &input[..1000]].concat();
+        let gzip = compressed(GZIP, &[&input, &input[..1000]], 2).concat();
+        assert!(inflated(&gzip) == whole);
         assert_eq!(
-            Sha256::of(&stream).to_hex(),
+            Sha256::of(&gzip).to_hex(),
             "c2bc86772ab557087c926ec10b4634ab7aeac00ae46cdd3d5e24cc12c6670d54"
+        );
+        let zstd = compressed(ZSTD, &[&input, &input[..1000]], 2).concat();
+        assert!(zstd::decode_all(zstd.as_slice()).unwrap() == whole);
+        assert_eq!(
+            Sha256::of(&zstd).to_hex(),
+            "ea9b0700ed4e50d74cffc9c2e82074d454566230d1759668eaa1f9d4008c4d70"
         );
     }
 
     #[test]
     fn the_number_of_jobs_does_not_change_a_byte() {
         let input = pattern(20 * CHUNK + 17);
-        assert_eq!(compressed(&[&input], 1), compressed(&[&input], 8));
+        for codec in [GZIP, ZSTD] {
+            assert!(compressed(codec, &[&input], 1) == compressed(codec, &[&input], 8), "{codec:?}");
+        }
     }
 
     #[test]
     fn a_segment_is_cut_in_chunks_and_never_shares_one() {
         let input = pattern(2 * CHUNK + 1);
-        let members = compressed(&[&input[..10], &[], &input, &input[..CHUNK]], 3);
+        let members = compressed(GZIP, &[&input[..10], &[], &input, &input[..CHUNK]], 3);
         let lengths: Vec<usize> = members.iter().map(|member| inflated(member).len()).collect();
         assert_eq!(lengths, [10, CHUNK, CHUNK, 1, CHUNK]);
-        assert_eq!(members[1..4].concat(), compressed(&[&input], 1).concat());
-        assert!(members.iter().all(|member| member[..10] == HEADER));
+        assert_eq!(members[1..4].concat(), compressed(GZIP, &[&input], 1).concat());
+        // RFC 1952: magic, deflate, no flags, no time, no hint, unknown system.
+        assert!(members.iter().all(|member| member[..10] == *b"\x1f\x8b\x08\0\0\0\0\0\0\xff"));
     }
 
     #[test]
     fn the_way_a_segment_is_written_does_not_change_a_byte() {
         let input = pattern(CHUNK + 12_345);
-        let mut members = Vec::new();
+        let mut pieces = Vec::new();
         compress(
+            GZIP,
             jobs(2),
             |chunker| {
                 input.chunks(777).try_for_each(|part| chunker.write_all(part).map_err(|_| Failure::Write))
             },
-            |member| {
-                members.push(member.to_vec());
+            |piece| {
+                pieces.push(piece.to_vec());
                 Ok(())
             },
         )
         .unwrap();
-        assert_eq!(members, compressed(&[&input], 2));
+        assert_eq!(pieces, compressed(GZIP, &[&input], 2));
     }
 
     #[test]
-    fn noise_fits_where_the_worst_case_should() {
-        let mut state: u64 = 88_172_645_463_325_252;
-        let noise: Vec<u8> = (0..CHUNK)
-            .map(|_| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                state.to_le_bytes()[4]
-            })
-            .collect();
-        assert_eq!(inflated(&compressed(&[&noise], 1).concat()), noise);
-    }
-
-    #[test]
-    fn no_bytes_give_no_members() {
-        assert!(compressed(&[], 2).is_empty());
-        assert!(compressed(&[b""], 2).is_empty());
+    fn no_bytes_give_no_pieces() {
+        assert!(compressed(GZIP, &[], 2).is_empty());
+        assert!(compressed(ZSTD, &[b""], 2).is_empty());
     }
 
     #[test]
     fn an_error_of_the_sink_stops_the_feed_and_is_the_one_returned() {
         let input = pattern(CHUNK);
         let result = compress(
+            GZIP,
             jobs(2),
             |chunker| loop {
                 chunker.write_all(&input).map_err(|_| Failure::Write)?;
@@ -437,6 +352,7 @@ mod tests {
     #[test]
     fn an_error_of_the_feed_is_returned() {
         let result = compress(
+            GZIP,
             jobs(2),
             |chunker| {
                 chunker.write_all(b"begun").map_err(|_| Failure::Write)?;
@@ -453,6 +369,7 @@ mod tests {
         let begun = AtomicUsize::new(0);
         let mut written = 0;
         compress(
+            GZIP,
             jobs(2),
             |chunker| {
                 for _ in 0..40 {
