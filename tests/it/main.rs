@@ -45,6 +45,8 @@ mod made;
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
+/// Every form of output: who accepts it, what they read back, what is in it; and images as bases.
+mod outputs;
 /// Every bad input, end to end: its exit code, its message, and that nothing is left behind.
 mod refusals;
 /// The same bytes whatever the surroundings.

@@ -1,11 +1,13 @@
 //! What the integration tests and the benchmark share: the command under test, the oracles it is
-//! compared with (the real apk, Docker Engine, podman, skopeo), and the comparison itself.
+//! compared with (the real apk, Docker Engine, podman, containerd, skopeo, umoci, buildah), and the comparison itself.
 //!
 //! Nothing here uses the library under test: an oracle that shares its code shares its mistakes. What a
 //! test needs beyond cargo is asked for through [`need`], which skips by name in the output. Every
 //! helper panics with a message that names its object; there is nobody to hand an error to.
 
+pub(crate) mod buildah;
 pub(crate) mod command;
+pub(crate) mod containerd;
 pub(crate) mod data;
 pub(crate) mod docker;
 pub(crate) mod exceptions;
@@ -20,3 +22,4 @@ pub(crate) mod need;
 pub(crate) mod podman;
 pub(crate) mod reference;
 pub(crate) mod skopeo;
+pub(crate) mod umoci;
