@@ -229,7 +229,7 @@ fn warn_of_lost(lost: Lost, destination: &Destination, reporter: &dyn Reporter) 
     .collect();
     if !parts.is_empty() {
         reporter.warn(&format!(
-            "{destination} is not all that the image is, because only root can make that: {}",
+            "{destination} lacks what only root can make, on a file system that keeps it: {}",
             parts.join("; ")
         ));
     }

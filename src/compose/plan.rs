@@ -247,7 +247,7 @@ impl Explain for PlanError {
                 Some("take packages out, or raise `packages` under [limits]".to_owned())
             }
             Self::Base { .. } => {
-                Some("take another release, or begin with nothing: base = \"scratch\"".to_owned())
+                Some("take another base, or begin with nothing: base = \"scratch\"".to_owned())
             }
             Self::BaseArch { .. } => {
                 Some("take one for this architecture, or build for the base's: --arch".to_owned())

@@ -172,6 +172,7 @@ fn is_the_mirrors_fault(error: &StoreError) -> bool {
             | StoreError::Package(_)
             | StoreError::Data(_)
             | StoreError::Rootfs { .. }
+            | StoreError::Layer { .. }
             | StoreError::Digest { .. }
     )
 }

@@ -37,7 +37,7 @@ const CONFIGURED: [&str; 10] = [
 
 /// What a layout says of itself, in `oci-layout`.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "what a layout says of itself")]
 pub struct StoredLayout {
     /// The version of the format.
     pub image_layout_version: String,
@@ -45,7 +45,7 @@ pub struct StoredLayout {
 
 /// A list of images, or of one image's manifests for several architectures.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a list of images")]
 pub struct StoredIndex {
     /// What it lists.
     pub manifests: Vec<StoredDescriptor>,
@@ -53,7 +53,7 @@ pub struct StoredIndex {
 
 /// A reference to a blob.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a descriptor")]
 pub struct StoredDescriptor {
     /// What the blob is.
     pub media_type: String,
@@ -72,6 +72,7 @@ pub struct StoredDescriptor {
 
 /// The machine that an image is for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "a platform")]
 pub struct StoredPlatform {
     /// The processor.
     pub architecture: String,
@@ -95,7 +96,7 @@ pub enum Listed {
 
 /// The manifest of an image.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a manifest")]
 pub struct StoredManifest {
     /// The image's configuration.
     pub config: StoredDescriptor,
@@ -105,6 +106,7 @@ pub struct StoredManifest {
 
 /// The configuration of an image.
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "a configuration")]
 pub struct StoredConfig {
     architecture: String,
     os: String,
@@ -118,6 +120,7 @@ pub struct StoredConfig {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "the digests of layers")]
 struct StoredRootFs {
     #[serde(deserialize_with = "digests")]
     diff_ids: Vec<Sha256>,
@@ -125,7 +128,7 @@ struct StoredRootFs {
 
 /// An image of a Docker archive, in its `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", expecting = "an image")]
 pub struct DockerImage {
     /// The path of its configuration.
     pub config: String,

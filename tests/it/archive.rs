@@ -21,12 +21,12 @@ use crate::support::need;
 const EPOCH: i64 = 1_718_700_000;
 const GZIP: Compression = Compression::Compressed(Codec::GZIP);
 
-fn path(text: &str) -> TreePath {
+pub(crate) fn path(text: &str) -> TreePath {
     TreePath::absolute(text).unwrap()
 }
 
 /// One of everything a tar can hold, and what ustar cannot say without help.
-fn tree() -> Tree {
+pub(crate) fn tree() -> Tree {
     let mut tree = Tree::new();
     let mut add =
         |name: &str, kind: InodeKind, mode: u32, owner: Owner, mtime: Option<i64>, xattrs: Xattrs| {
@@ -62,7 +62,7 @@ fn tree() -> Tree {
     tree
 }
 
-fn plan(tree: &Tree) -> Layer<'_> {
+pub(crate) fn plan(tree: &Tree) -> Layer<'_> {
     Layer::plan(tree.entries(), &[""; 0], Epoch::new(EPOCH).unwrap()).unwrap()
 }
 

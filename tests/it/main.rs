@@ -33,6 +33,8 @@ mod demo_repository;
 mod engines;
 /// Where bytes come from: indexes, packages, releases, and what is refused of them.
 mod fetch;
+/// What fetching needs, for tests of the library.
+mod fetching;
 /// Which module may import which.
 mod floors;
 /// Archives that other programs wrote.
@@ -49,6 +51,8 @@ mod network;
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
+/// Every form of output: who accepts it, what they read back, what is in it; and images as bases.
+mod outputs;
 /// The built-in profiles of PHP-FPM and nginx, run by Docker.
 mod php_images;
 /// Every bad input, end to end: its exit code, its message, and that nothing is left behind.

@@ -15,10 +15,10 @@ use apkcompose::report::Silent;
 use apkcompose::store::Store;
 use serde_json::Value;
 
+use crate::fetching::fetcher;
 use crate::made::{self, Made, key};
 use crate::support::command::Dir;
 use crate::support::data::Alpine;
-use crate::support::fetcher::fetcher;
 use crate::support::listing::Listing;
 use crate::support::{files, need};
 

@@ -149,6 +149,30 @@ impl Engine {
             .to_owned()
     }
 
+    /// Builds the image `name` from the directory `context`, as a builder does that is not `BuildKit`, without a
+    /// network.
+    pub(crate) fn build(&self, context: &Path, name: &str) {
+        let mut command =
+            self.command(&["build", "--network", "none", "--tag", name, &context.to_string_lossy()]);
+        let done = command.env("DOCKER_BUILDKIT", "0").output();
+        text_of("docker build", done.unwrap_or_else(|error| panic!("cannot run docker: {error}")));
+    }
+
+    /// Writes the root filesystem of a new container of `image` to `path` as a tar: its layers put over one
+    /// another, and what the engine itself puts there.
+    pub(crate) fn export(&self, image: &str, path: &Path) {
+        let container = self.succeeds(&["create", "--network", "none", image, "nothing"]);
+        self.succeeds(&["export", "--output", &path.to_string_lossy(), container.trim()]);
+        self.succeeds(&["rm", container.trim()]);
+    }
+
+    /// What `docker load` says of the archive at `path`, which it must refuse.
+    pub(crate) fn refuses(&self, path: &Path) -> String {
+        let done = self.docker(&["load", "--input", &path.to_string_lossy()]);
+        assert!(!done.status.success(), "docker loads {}", path.display());
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    }
+
     /// Runs `arguments` in a new container of `image`, without a network, with `options` of `docker run` before the
     /// image's name. Gives what it came to, whether or not it succeeded.
     pub(crate) fn run(&self, image: &str, arguments: &[&str], options: &[&str]) -> Output {

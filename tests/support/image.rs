@@ -19,6 +19,11 @@ impl Image {
         Self { archive: Listing::of_tar_file(path) }
     }
 
+    /// The OCI layout in the directory `path`.
+    pub(crate) fn of_layout(path: &Path) -> Self {
+        Self { archive: Listing::of_directory(path) }
+    }
+
     /// The files of the archive itself.
     pub(crate) fn files(&self) -> &Listing {
         &self.archive
@@ -32,6 +37,20 @@ impl Image {
     /// The `index.json` of the OCI layout.
     pub(crate) fn index(&self) -> Value {
         json(self.archive.text("index.json"))
+    }
+
+    /// The manifest for `platform`, such as `linux/arm64/v8`, to which the OCI layout's index leads, through a list
+    /// of several if there is one.
+    pub(crate) fn manifest_for(&self, platform: &str) -> Value {
+        let top = self.index()["manifests"][0].clone();
+        if !text(&top["mediaType"]).contains("index") && !text(&top["mediaType"]).contains("list") {
+            return self.blob(text(&top["digest"]));
+        }
+        let list = self.blob(text(&top["digest"]));
+        let listed = list["manifests"].as_array().unwrap_or_else(|| panic!("no manifests in {list}"));
+        let found = listed.iter().find(|manifest| platform_of(&manifest["platform"]) == platform);
+        let found = found.unwrap_or_else(|| panic!("no manifest for {platform} in {list}"));
+        self.blob(text(&found["digest"]))
     }
 
     /// The JSON in the blob with `digest`, which begins with `sha256:`.
@@ -51,12 +70,23 @@ impl Image {
         paths.iter().map(|path| self.archive.entry(text(path)).content.to_vec()).collect()
     }
 
+    /// The tree that the layers make, put over one another.
+    pub(crate) fn flattened(&self) -> Listing {
+        Listing::overlaid(self.layers().iter().map(|layer| Listing::of_tar(layer.as_slice())))
+    }
+
     /// The tree in the only layer.
     pub(crate) fn tree(&self) -> Listing {
         let layers = self.layers();
         let [layer] = layers.as_slice() else { panic!("{} layers where one is expected", layers.len()) };
         Listing::of_tar(layer.as_slice())
     }
+}
+
+/// A platform, or a configuration with one, as engines name it: `linux/arm/v7`.
+pub(crate) fn platform_of(value: &Value) -> String {
+    let parts = ["os", "architecture", "variant"].map(|key| value[key].as_str());
+    parts.into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
 /// A value that is a string.

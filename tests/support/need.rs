@@ -14,10 +14,13 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::buildah::Buildah;
+use super::containerd::Containerd;
 use super::data::Alpine;
 use super::docker::{self, Engine};
 use super::podman::Podman;
 use super::skopeo::Skopeo;
+use super::umoci::Umoci;
 
 /// The environment variable that turns a skip into a failure.
 const REQUIRE_ALL: &str = "APKCOMPOSE_REQUIRE_ALL";
@@ -81,6 +84,21 @@ pub(crate) fn podman(test: &str) -> Option<Podman> {
 /// skopeo.
 pub(crate) fn skopeo(test: &str) -> Option<Skopeo> {
     or_skip(test, Skopeo::find())
+}
+
+/// umoci.
+pub(crate) fn umoci(test: &str) -> Option<Umoci> {
+    or_skip(test, Umoci::find())
+}
+
+/// buildah with a storage of its own.
+pub(crate) fn buildah(test: &str) -> Option<Buildah> {
+    or_skip(test, Buildah::find())
+}
+
+/// A containerd of the test's own, which has nothing.
+pub(crate) fn containerd(test: &str) -> Option<Containerd> {
+    or_skip(test, Containerd::start())
 }
 
 /// The program `name` on the search path.

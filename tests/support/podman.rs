@@ -30,8 +30,15 @@ impl Podman {
     }
 
     fn podman(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output();
+        let output = output.unwrap_or_else(|error| panic!("cannot run podman: {error}"));
+        text_of(&format!("podman {arguments:?}"), output)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let place = |name: &str| self.storage.path().join(name);
-        let output = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .arg("--root")
             .arg(place("root"))
             .arg("--runroot")
@@ -40,10 +47,8 @@ impl Podman {
             .arg(place("tmp"))
             .args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none"])
             .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap_or_else(|error| panic!("cannot run podman: {error}"));
-        text_of(&format!("podman {arguments:?}"), output)
+            .stdin(Stdio::null());
+        command
     }
 
     /// Loads the archive at `path` and gives the names it says it loaded.
@@ -51,6 +56,14 @@ impl Podman {
         let said = self.podman(&["load", "--input", &path.to_string_lossy()]);
         let names = said.lines().filter_map(|line| line.strip_prefix("Loaded image: "));
         names.map(str::to_owned).collect()
+    }
+
+    /// Pulls the image that skopeo would call `from`, such as `oci:layout:tag`, relative to `directory`: of a whole
+    /// path it makes a name, which may have no capitals. Gives the image's identity.
+    pub(crate) fn pull(&self, directory: &Path, from: &str) -> String {
+        let output = self.command(&["pull", "--quiet", from]).current_dir(directory).output();
+        let output = output.unwrap_or_else(|error| panic!("cannot run podman: {error}"));
+        text_of(&format!("podman pull {from}"), output).trim().to_owned()
     }
 
     /// What podman knows about `image`.

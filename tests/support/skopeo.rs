@@ -42,6 +42,21 @@ impl Skopeo {
         json(&self.skopeo(&["inspect", "--config", "--raw", image]))
     }
 
+    /// The configuration that `image` has for the machine `platform`, such as `linux/arm/v6`, as it is in it.
+    pub(crate) fn config_for(&self, platform: &str, image: &str) -> Value {
+        let mut parts = platform.split('/');
+        let names = ["--override-os", "--override-arch", "--override-variant"];
+        let options: Vec<String> =
+            names.iter().zip(parts.by_ref()).map(|(name, part)| format!("{name}={part}")).collect();
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        json(&self.skopeo(&[&options[..], &["inspect", "--config", "--raw", image]].concat()))
+    }
+
+    /// Copies an image with options of `skopeo copy`.
+    pub(crate) fn copy_with(&self, options: &[&str], from: &str, to: &str) {
+        self.skopeo(&[&["copy", "--quiet"], options, &[from, to]].concat());
+    }
+
     /// Copies an image, which checks every digest in it.
     pub(crate) fn copy(&self, from: &str, to: &str) {
         self.skopeo(&["copy", "--quiet", from, to]);

@@ -189,7 +189,7 @@ impl Wanted<'_> {
     /// The image in an archive of Docker's own form.
     pub(super) fn docker(&self, images: &[DockerImage]) -> Result<FoundImage, FetchError> {
         let tags = |images: &[&DockerImage]| {
-            images.iter().flat_map(|image| &image.repo_tags).map(|tag| shown(tag)).collect()
+            once(images.iter().flat_map(|image| &image.repo_tags).map(String::as_str))
         };
         let all: Vec<&DockerImage> = images.iter().collect();
         let called: Vec<&DockerImage> = match self.name {
@@ -266,9 +266,14 @@ fn blob_path(digest: Sha256) -> String {
     format!("blobs/sha256/{digest}")
 }
 
-/// What images are called, each name once.
+/// What images are called.
 fn names(images: &[&StoredDescriptor]) -> Vec<String> {
-    let mut names: Vec<String> = images.iter().flat_map(|image| image.names()).map(shown).collect();
+    once(images.iter().flat_map(|image| image.names()))
+}
+
+/// Names as they are shown, sorted, each once.
+fn once<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = names.map(shown).collect();
     names.sort_unstable();
     names.dedup();
     names

@@ -61,7 +61,8 @@ fn mirrors(table: &TableReader<'_>) -> Vec<Stated<Mirror>> {
 
 fn base(node: &Node) -> Result<Base, Flaw> {
     let name = text(node)?;
-    let is_path = name.contains('/') || [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end));
+    let is_path =
+        name.contains('/') || [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| name.ends_with(end));
     match name {
         "minirootfs" => Ok(Base::Minirootfs),
         "scratch" => Ok(Base::Scratch),

@@ -6,6 +6,8 @@
 
 /// The base: minirootfs, its checksums and lists, archives by path.
 mod base;
+/// An image as the base.
+mod base_image;
 /// Input that is made to blow up, to hang or to confuse.
 mod bombs;
 /// What was typed, and what the environment says.

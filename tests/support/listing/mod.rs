@@ -158,6 +158,41 @@ impl Listing {
         listing
     }
 
+    /// What `layers` make when each is put over those before it: whiteouts delete, other things replace.
+    pub(crate) fn overlaid(layers: impl IntoIterator<Item = Self>) -> Self {
+        let mut whole = Self::default();
+        for layer in layers {
+            for entry in layer.entries() {
+                let (directory, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
+                let at = |name: &str| format!("{directory}/{name}").trim_start_matches('/').to_owned();
+                match name.strip_prefix(".wh.") {
+                    Some(".wh..opq") => whole.remove_below(directory),
+                    Some(name) => whole.remove(&at(name)),
+                    None => {}
+                }
+            }
+            for entry in layer.entries().filter(|entry| !entry.path.contains(".wh.")) {
+                let is_directory = |entry: &Entry| entry.kind == Kind::Directory;
+                if whole.get(&entry.path).is_some_and(|there| is_directory(there) != is_directory(entry)) {
+                    whole.remove(&entry.path);
+                }
+                whole.entries.insert(entry.path.clone(), entry.clone());
+            }
+        }
+        whole.order = whole.entries.keys().cloned().collect();
+        whole
+    }
+
+    fn remove(&mut self, path: &str) {
+        self.entries.remove(path);
+        self.remove_below(path);
+    }
+
+    fn remove_below(&mut self, directory: &str) {
+        let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+        self.entries.retain(|path, _| !path.starts_with(&prefix));
+    }
+
     /// The entries, sorted by path.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()

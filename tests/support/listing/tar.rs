@@ -1,4 +1,4 @@
-//! Reading a listing from a tar, plain or compressed with gzip in one member or several.
+//! Reading a listing from a tar, plain or compressed with gzip or zstd, in one piece or several.
 //!
 //! Headers are read raw and the extensions interpreted here: the `tar` crate's own reading of PAX records
 //! breaks values at line feeds, which extended attributes may contain, and what is checked here may have
@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::num::ParseIntError;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
@@ -25,16 +27,17 @@ impl Listing {
         Self::of_tar(file)
     }
 
-    /// The tree in the tar that `source` gives, decompressed if it begins as gzip does.
+    /// The tree in the tar that `source` gives, decompressed if it begins as gzip or zstd does.
     pub(crate) fn of_tar(mut source: impl Read) -> Self {
         let mut magic = Vec::new();
         source.by_ref().take(2).read_to_end(&mut magic).expect("the beginning of a tar");
-        let is_gzip = magic == [0x1f, 0x8b];
+        let form = magic.clone();
         let whole = std::io::Cursor::new(magic).chain(source);
-        if is_gzip {
-            return Self::of_plain_tar(MultiGzDecoder::new(BufReader::new(whole)));
+        match form.as_slice() {
+            [0x1f, 0x8b] => Self::of_plain_tar(MultiGzDecoder::new(BufReader::new(whole))),
+            [0x28, 0xb5] => Self::of_plain_tar(zstd::Decoder::new(whole).expect("a zstd decoder")),
+            _ => Self::of_plain_tar(whole),
         }
-        Self::of_plain_tar(whole)
     }
 
     fn of_plain_tar(source: impl Read) -> Self {
@@ -116,7 +119,10 @@ impl Reader {
             content: Arc::from(content),
             xattrs: xattrs(&records),
             device,
-            modified: i64::try_from(number("mtime", field(header.mtime()))).expect("a time"),
+            modified: match text("mtime") {
+                Some(time) => whole_number(&path, &time),
+                None => i64::try_from(field(header.mtime())).expect("a time"),
+            },
             path,
         };
         self.entries.push((next as u64, entry));
@@ -161,7 +167,7 @@ fn records(mut header: &[u8]) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// The whole part of a decimal number.
-fn whole_number(path: &str, text: &str) -> u64 {
+fn whole_number<N: FromStr<Err = ParseIntError>>(path: &str, text: &str) -> N {
     let whole = text.split('.').next().unwrap_or(text);
     whole.parse().unwrap_or_else(|error| panic!("{path}: {text} is no number: {error}"))
 }
