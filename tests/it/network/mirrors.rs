@@ -1,8 +1,10 @@
 //! Several mirrors, in their order, and the forms in which one may be given.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use super::{BASE, INDEX, PACKAGE, PROFILE, SIDECAR, Scene, dir, sound};
+use crate::support::need;
 use crate::support::server::Server;
 use crate::support::server::fault::{Fault, Point, Then, Times};
 use crate::support::server::site::Site;
@@ -84,20 +86,15 @@ fn a_mirror_that_does_not_answer_is_given_up_for_good() {
 #[test]
 fn a_mirror_and_a_directory_help_each_other_out() {
     let scene = Scene::new(1);
-    let directory = scene.dir.home().join("mirror");
-    for (path, bytes) in sound().site.files() {
-        if path != PACKAGE {
-            crate::support::files::write(&directory.join(path), bytes);
-        }
-    }
-    let directory = || directory.to_string_lossy().into_owned();
+    let directory = scene.directory();
+    fs::remove_file(scene.dir.home().join("mirror").join(PACKAGE)).unwrap();
     scene.mirror().plan(BASE, Times::Always, Fault::status(404));
 
-    scene.builds("a directory first", scene.build_from([directory(), scene.mirror().url()]));
+    scene.builds("a directory first", scene.build_from([directory.clone(), scene.mirror().url()]));
     assert_eq!(scene.mirror().log().lines(), [format!("GET {PACKAGE} 200")]);
 
-    std::fs::remove_dir_all(scene.dir.cache().join("blobs")).unwrap();
-    scene.builds("a directory second", scene.build_from([scene.mirror().url(), directory()]));
+    fs::remove_dir_all(scene.dir.cache().join("blobs")).unwrap();
+    scene.builds("a directory second", scene.build_from([scene.mirror().url(), directory]));
 }
 
 #[test]
@@ -155,4 +152,21 @@ fn the_latest_release_is_found_without_links() {
     scene.build().success();
 
     assert!(scene.dir.read("out.tar") == expected, "latest-stable gives something else over http");
+}
+
+#[test]
+fn a_mirror_whose_name_nobody_knows_is_passed_over() {
+    let test = "a_mirror_whose_name_nobody_knows_is_passed_over";
+    let Some(()) = need::network_namespace(test) else { return };
+    let scene = Scene::new(0);
+    let unknown = || "http://mirror.invalid".to_owned();
+    let without_network = ["unshare", "--net"];
+
+    let command = scene.build_from([unknown()]).arg("--quiet").under(without_network);
+    let outcome = scene.refused("an unknown name", 4, command);
+    assert!(outcome.stderr_text().starts_with("error: http://mirror.invalid/"), "{outcome}");
+    assert!(outcome.stderr_text().contains(" cannot be reached: "), "{outcome}");
+
+    let both = scene.build_from([unknown(), scene.directory()]).under(without_network);
+    scene.builds("an unknown name and a directory", both);
 }

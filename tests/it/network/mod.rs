@@ -128,6 +128,15 @@ impl Scene {
         Self { dir: dir(), mirrors, keepable, image: sound().image }
     }
 
+    /// The path of a sound mirror in a directory.
+    fn directory(&self) -> String {
+        let mirror = self.dir.home().join("mirror");
+        for (path, bytes) in sound().site.files() {
+            files::write(&mirror.join(path), bytes);
+        }
+        mirror.to_string_lossy().into_owned()
+    }
+
     /// The first mirror.
     fn mirror(&self) -> &Server {
         &self.mirrors[0]

@@ -61,11 +61,5 @@ fn offline_everything_that_is_missing_is_named_at_once() {
 #[test]
 fn offline_a_directory_is_read_as_ever() {
     let scene = Scene::new(0);
-    let mirror = scene.dir.home().join("mirror");
-    for (path, bytes) in super::sound().site.files() {
-        files::write(&mirror.join(path), bytes);
-    }
-
-    let command = scene.build_from([mirror.to_string_lossy().into_owned()]);
-    scene.builds("a directory", command.arg("--offline"));
+    scene.builds("a directory", scene.build_from([scene.directory()]).arg("--offline"));
 }
