@@ -152,7 +152,12 @@ impl Status {
 
     /// Whether it is about who asks.
     fn is_about_credentials(self) -> bool {
-        matches!(self.0.as_u16(), 401 | 403 | 407)
+        matches!(self.0.as_u16(), 401 | 403)
+    }
+
+    /// Whether it is the proxy that wants to know who asks.
+    fn is_of_proxy(self) -> bool {
+        self.0.as_u16() == 407
     }
 }
 
@@ -162,7 +167,14 @@ fn broken(got: u64) -> String {
 
 /// What a server that is not ready asks for.
 fn asked(retry_after: Option<&Duration>) -> String {
-    retry_after.map(|time| format!(" and asks for {} of patience", seconds(time))).unwrap_or_default()
+    let asked = match retry_after.map_or(0, Duration::as_secs) {
+        0 => return String::new(),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        _ => "days".to_owned(),
+    };
+    format!(" and asks to be left alone for {asked}")
 }
 
 fn named_certificates() -> String {
@@ -176,13 +188,11 @@ fn seconds(time: &Duration) -> String {
 }
 
 impl HttpError {
-    /// The same failure, of the server, told of another file of it.
+    /// The same failure, told of another file where it would be the same for each.
     pub(super) fn at(self, other: Shown) -> Self {
         match self {
             Self::Unreachable { reason, .. } => Self::Unreachable { url: other, reason },
             Self::Certificate { reason, .. } => Self::Certificate { url: other, reason },
-            Self::Stalled { got, limit, .. } => Self::Stalled { url: other, got, limit },
-            Self::Broken { got, reason, .. } => Self::Broken { url: other, got, reason },
             of_a_file => of_a_file,
         }
     }
@@ -193,7 +203,6 @@ impl HttpError {
             Self::Unreachable { url, .. }
             | Self::Certificate { url, .. }
             | Self::Stalled { url, .. }
-            | Self::Broken { url, .. }
                 if self.is_of_server() =>
             {
                 Some(url.server())
@@ -206,8 +215,9 @@ impl HttpError {
     pub(super) fn is_of_server(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Certificate { .. } => true,
-            Self::Stalled { got, .. } | Self::Broken { got, .. } => *got == 0,
-            Self::Client { .. }
+            Self::Stalled { got, .. } => *got == 0,
+            Self::Broken { .. }
+            | Self::Client { .. }
             | Self::NoAuthorities { .. }
             | Self::Slow { .. }
             | Self::Status { .. }
@@ -254,6 +264,9 @@ impl Explain for HttpError {
             }
             Self::Stalled { .. } | Self::Slow { .. } => "add another --mirror, or wait longer with --timeout",
             Self::Broken { .. } | Self::Changed { .. } => "try again, or add another --mirror",
+            Self::Status { status, .. } if status.is_of_proxy() => {
+                "a name and password for the proxy go into its URL: http_proxy=http://NAME:PASSWORD@HOST:PORT"
+            }
             Self::Status { status, .. } if status.is_about_credentials() => {
                 "a name and password go into the mirror's URL or into ~/.netrc (or the file that NETRC names)"
             }
