@@ -21,6 +21,11 @@ use crate::kind::{Explain, Kind};
 
 /// The longest index text that is read, in bytes. Alpine's largest is 8 MB.
 pub const MAX_INDEX_TEXT: u64 = 256 << 20;
+/// The installed size of a package without files, as abuild measured it up to Alpine 3.19.
+const EMPTY_DIRECTORY: u64 = 4096;
+/// The file of a package without files is shorter, in bytes. The longest of Alpine 3.19 has 1,536; a file of
+/// 4,096 bytes takes more.
+const MAX_WITHOUT_FILES: u64 = 2048;
 
 /// The text of an index is malformed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -229,6 +234,17 @@ impl<'a> Package<'a> {
     #[must_use]
     pub fn is_virtual(self) -> bool {
         self.record.installed_size == 0
+    }
+
+    /// Whether it has no files, as far as its sizes tell. Its file then holds a signature and `.PKGINFO` alone; it
+    /// is indexed with an installed size of 0, up to Alpine 3.19 with that of an empty directory.
+    #[must_use]
+    pub fn has_no_files(self) -> bool {
+        match self.installed_size() {
+            0 => true,
+            EMPTY_DIRECTORY => self.size() < MAX_WITHOUT_FILES,
+            _ => false,
+        }
     }
 
     /// `t:`, when it was built, in seconds since 1970.

@@ -108,7 +108,7 @@ impl fmt::Debug for PublicKey {
 }
 
 /// The keys that one repository of one architecture accepts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Keyring {
     accepted: Vec<PublicKey>,
     /// Names of keys that are known but not accepted here: an error then can say so.

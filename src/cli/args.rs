@@ -423,6 +423,8 @@ Examples:
     /// Check profiles: their text, and that their packages resolve
     #[command(after_help = "\
 Examples:
+  apkcompose profiles check --mirror /srv/alpine
+      the built-in ones: a line each, with its packages and how much there is to fetch
   apkcompose profiles check --text-only profiles/*.toml
       no repository is looked at
   apkcompose profiles check ./web.toml --mirror /srv/alpine --arch aarch64

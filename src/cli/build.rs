@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -14,6 +15,7 @@ use crate::compose::stage::ScriptPolicy;
 use crate::compose::{self, BuildOptions, Report};
 use crate::fetch::{Fetcher, Network};
 use crate::image::Epoch;
+use crate::profile::support::Day;
 use crate::profile::{self, BUILT_INS, Draft, Found, Location, Overrides};
 use crate::report::Reporter;
 use crate::store::Store;
@@ -41,6 +43,7 @@ pub(super) fn run(arguments: &Build) -> Result<(), Failure> {
         },
         epoch: epoch(arguments.epoch)?,
         context: arguments.context.clone(),
+        today: today(),
     };
     let store = store(&arguments.shared)?;
     let network = Network::new(arguments.shared.network.options());
@@ -79,6 +82,13 @@ pub(super) fn overrides(shared: &ProfileArgs, tags: &[String]) -> Overrides {
 
 pub(super) fn jobs(shared: &ProfileArgs) -> NonZeroUsize {
     shared.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The day it is by the system's clock; nothing if that stands before 1970.
+pub(super) fn today() -> Option<Day> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let now = Epoch::new(i64::try_from(seconds).ok()?).ok()?.to_string();
+    now.split('T').next()?.parse().ok()
 }
 
 pub(super) fn store(shared: &ProfileArgs) -> Result<Store, Failure> {

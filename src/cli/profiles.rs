@@ -1,19 +1,23 @@
 //! `apkcompose profiles`: list, show and check.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
 use super::args::{Format, ProfileArgs, Profiles};
-use super::build::{find, jobs, overrides, store};
+use super::build::{find, jobs, overrides, store, today};
 use super::interrupt::Interrupt;
 use super::progress;
-use super::render::{self, Failure, indented};
+use super::render::{self, Failure, bytes, counted, indented};
+use crate::arch::Arch;
+use crate::compose::ground::Ground;
 use crate::compose::plan;
 use crate::fetch::{Fetcher, Network};
 use crate::kind::{Explain, Kind};
-use crate::profile::{BUILT_INS, Draft, Overrides, Setting};
-use crate::report::{Reporter, Silent};
+use crate::profile::{BUILT_INS, Draft, Overrides, ProfileError, Setting};
+use crate::report::{Reporter, Silent, Step};
 
 pub(super) fn run(command: &Profiles) -> Result<(), Failure> {
     match command {
@@ -70,8 +74,9 @@ fn show(name: &str, resolved: bool, format: Format, set: &[Setting]) -> Result<(
 struct Checked {
     profile: String,
     ok: bool,
-    /// How many packages an image has, where that was looked at.
-    packages: Option<usize>,
+    /// What was found for each architecture, where that was looked at.
+    images: Vec<CheckedImage>,
+    notes: Vec<String>,
     warnings: Vec<String>,
     error: Option<String>,
     hint: Option<String>,
@@ -79,18 +84,39 @@ struct Checked {
     kind: Option<Kind>,
 }
 
+/// What an image of a profile comes to.
+#[derive(Serialize)]
+struct CheckedImage {
+    arch: String,
+    packages: usize,
+    /// How many bytes of packages are fetched into an empty cache.
+    download: u64,
+}
+
 fn check(names: &[String], text_only: bool, format: Format, shared: &ProfileArgs) -> Result<(), Failure> {
     let interrupt = Interrupt::listen();
     let reporter = progress::reporter(&shared.words, &interrupt);
     let built_in: Vec<String> = BUILT_INS.iter().map(|built_in| built_in.name.to_owned()).collect();
     let names = if names.is_empty() { &built_in } else { names };
-    let mut checked = Vec::new();
-    for name in names {
-        checked.push(check_one(name, text_only, shared, reporter.as_ref())?);
-    }
+    let drafts = names.iter().map(|name| (Checked::of(name), load(name, shared)));
+    let checked: Vec<Checked> = if text_only {
+        drafts.map(|(checked, draft)| checked.with(draft.map(drop))).collect()
+    } else {
+        let store = store(shared)?;
+        let network = Network::new(shared.network.options());
+        let reporter = reporter.as_ref();
+        let fetcher = Fetcher { store: &store, network: &network, jobs: jobs(shared), reporter };
+        let mut ground = Ground::new(today());
+        drafts
+            .map(|(checked, draft)| match draft {
+                Ok(draft) => checked.with_images(&draft, &mut ground, &fetcher),
+                Err(error) => checked.with(Err(error)),
+            })
+            .collect()
+    };
     match format {
         Format::Json => render::data(&render::json(&checked))?,
-        Format::Text => render::data(&checked.iter().map(text_of).collect::<String>())?,
+        Format::Text => render::data(&text_of(&checked))?,
     }
     match checked.iter().find_map(|checked| checked.kind) {
         None => Ok(()),
@@ -101,78 +127,158 @@ fn check(names: &[String], text_only: bool, format: Format, shared: &ProfileArgs
     }
 }
 
-fn text_of(checked: &Checked) -> String {
-    let mut text = format!("{}: ", checked.profile);
-    match (&checked.error, checked.packages) {
-        (Some(error), _) => {
-            let _ = writeln!(text, "{}", indented(error));
-            if let Some(hint) = &checked.hint {
-                let _ = writeln!(text, "  hint: {}", indented(hint));
+/// The profile, if its text is right.
+fn load(name: &str, shared: &ProfileArgs) -> Result<Draft, ProfileError> {
+    let found = crate::profile::find(name, "".as_ref(), BUILT_INS)?;
+    let draft = Draft::load(&found, &overrides(shared, &[]), BUILT_INS)?;
+    draft.check().map(|()| draft)
+}
+
+/// A line for each profile, and what is to be said of it below. What was said of an earlier one is not said again.
+fn text_of(checked: &[Checked]) -> String {
+    let width = checked.iter().map(|checked| checked.profile.len()).max().unwrap_or(0);
+    let mut said = HashSet::new();
+    let mut text = String::new();
+    for checked in checked {
+        let _ = writeln!(text, "{:width$}  {}", checked.profile, indented(&checked.verdict()));
+        if let Some(hint) = &checked.hint {
+            let _ = writeln!(text, "  hint: {}", indented(hint));
+        }
+        let notes = checked.notes.iter().map(|note| ("note", note));
+        for (kind, words) in notes.chain(checked.warnings.iter().map(|warning| ("warning", warning))) {
+            if said.insert(words) {
+                let _ = writeln!(text, "  {kind}: {}", indented(words).replace('\n', "\n  "));
             }
         }
-        (None, Some(packages)) => {
-            let _ = writeln!(text, "ok, {packages} packages");
-        }
-        (None, None) => text.push_str("ok\n"),
-    }
-    for warning in &checked.warnings {
-        let _ = writeln!(text, "  warning: {}", indented(warning));
     }
     text
 }
 
-fn check_one(
-    name: &str,
-    text_only: bool,
-    shared: &ProfileArgs,
-    reporter: &dyn Reporter,
-) -> Result<Checked, Failure> {
-    let mut checked = Checked {
-        profile: name.to_owned(),
-        ok: true,
-        packages: None,
-        warnings: Vec::new(),
-        error: None,
-        hint: None,
-        kind: None,
-    };
-    let draft = crate::profile::find(name, "".as_ref(), BUILT_INS)
-        .and_then(|found| Draft::load(&found, &overrides(shared, &[]), BUILT_INS))
-        .and_then(|draft| draft.check().map(|()| draft));
-    let draft = match draft {
-        Ok(draft) => draft,
-        Err(error) => {
-            checked.fail(&error);
-            return Ok(checked);
+impl Checked {
+    fn of(name: &str) -> Self {
+        Self {
+            profile: name.to_owned(),
+            ok: true,
+            images: Vec::new(),
+            notes: Vec::new(),
+            warnings: Vec::new(),
+            error: None,
+            hint: None,
+            kind: None,
         }
-    };
-    if text_only {
-        return Ok(checked);
     }
-    let store = store(shared)?;
-    let network = Network::new(shared.network.options());
-    let fetcher = Fetcher { store: &store, network: &network, jobs: jobs(shared), reporter };
-    let architectures = draft.alpine().architectures.clone();
-    for arch in architectures {
-        let prepared = plan::fetch_sources(&fetcher, &draft, arch)
-            .and_then(|sources| plan::prepare(&fetcher, &draft, sources, arch));
-        match prepared {
-            Ok(prepared) => {
-                checked.packages = Some(prepared.plan.package_count);
-                checked.warnings.extend(prepared.profile.lints().iter().map(ToString::to_string));
+
+    fn with(self, result: Result<(), impl Explain>) -> Self {
+        match result {
+            Ok(()) => self,
+            Err(error) => Self {
+                ok: false,
+                error: Some(error.to_string()),
+                hint: error.hint(),
+                kind: Some(error.kind()),
+                ..self
+            },
+        }
+    }
+
+    /// Plans for every architecture of the profile, as far as there is a plan.
+    fn with_images(mut self, draft: &Draft, ground: &mut Ground, fetcher: &Fetcher<'_>) -> Self {
+        let listener = Listener { reporter: fetcher.reporter, heard: Mutex::default() };
+        let fetcher = Fetcher { reporter: &listener, ..*fetcher };
+        let mut plan = |arch: Arch| {
+            let sources = ground.sources(&fetcher, draft, arch)?;
+            plan::prepare(&fetcher, ground, draft, sources, arch)
+        };
+        let mut result = Ok(());
+        for &arch in &draft.alpine().architectures {
+            match plan(arch) {
+                Ok(prepared) => {
+                    self.images.push(CheckedImage {
+                        arch: arch.to_string(),
+                        packages: prepared.plan.package_count,
+                        download: prepared.plan.download(),
+                    });
+                    prepared.lints.iter().for_each(|lint| listener.warn(&lint.to_string()));
+                }
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
             }
-            Err(error) => checked.fail(&error),
+        }
+        let heard = listener.into_heard();
+        (self.notes, self.warnings) = (heard.notes, heard.warnings);
+        self.with(result)
+    }
+
+    fn verdict(&self) -> String {
+        if let Some(error) = &self.error {
+            return format!("failed: {error}");
+        }
+        let figures = |image: &CheckedImage| {
+            let packages = counted(image.packages as u64, "package", "packages");
+            format!("{packages}, {} to fetch", bytes(image.download))
+        };
+        match self.images.as_slice() {
+            [] => "ok".to_owned(),
+            [image] => format!("ok, {}", figures(image)),
+            images => {
+                let each = images.iter().map(|image| format!("{}: {}", image.arch, figures(image)));
+                format!("ok, {}", each.collect::<Vec<_>>().join("; "))
+            }
         }
     }
-    checked.warnings.dedup();
-    Ok(checked)
 }
 
-impl Checked {
-    fn fail(&mut self, error: &impl Explain) {
-        self.ok = false;
-        self.error = Some(error.to_string());
-        self.hint = error.hint();
-        self.kind = Some(error.kind());
+/// What is said of one profile while several are planned, each once.
+#[derive(Default)]
+struct Heard {
+    notes: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Keeps what is said for the report, and passes on everything else.
+struct Listener<'a> {
+    reporter: &'a dyn Reporter,
+    heard: Mutex<Heard>,
+}
+
+impl Listener<'_> {
+    fn hear(&self, list: impl FnOnce(&mut Heard) -> &mut Vec<String>, message: &str) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = list(&mut heard);
+        if list.iter().all(|known| known != message) {
+            list.push(message.to_owned());
+        }
+    }
+
+    fn into_heard(self) -> Heard {
+        self.heard.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reporter for Listener<'_> {
+    fn begin(&self, step: Step, total: u64) {
+        self.reporter.begin(step, total);
+    }
+
+    fn advance(&self, step: Step, amount: u64, object: &str) {
+        self.reporter.advance(step, amount, object);
+    }
+
+    fn end(&self, step: Step) {
+        self.reporter.end(step);
+    }
+
+    fn note(&self, message: &str) {
+        self.hear(|heard| &mut heard.notes, message);
+    }
+
+    fn warn(&self, message: &str) {
+        self.hear(|heard| &mut heard.warnings, message);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.reporter.interrupted()
     }
 }

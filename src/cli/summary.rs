@@ -91,6 +91,9 @@ fn arch_text(profile: &str, report: &ArchReport) -> String {
     if let Some(manifest) = &image.manifest {
         let _ = writeln!(text, "  manifest  sha256:{manifest}");
     }
+    if !report.branches.is_empty() {
+        let _ = writeln!(text, "  alpine    {}", report.branches.join(", "));
+    }
     if let Some(base) = &report.base {
         let _ = writeln!(text, "  base      {}, trusted by {}", base.file, base.trust);
     } else {

@@ -1,16 +1,19 @@
 //! What the image's own apk is told: the lines of `/etc/apk/repositories`, and the keys for them.
 //!
 //! The canonical lines of those of Alpine's repositories that were used: never a build mirror, a directory, a
-//! tag or edge, unless the profile asks, because scanners judge an image by these lines. Keys come along only
+//! tag or edge, unless the profile asks, because scanners judge an image by these lines. A profile whose release
+//! is edge asks for edge. Keys come along only
 //! for repositories that are written, and reach the image only if it keeps apk.
 //!
 //! Source: design, "What is written into the image"; spec/image, "Files scanners read".
+
+use std::sync::Arc;
 
 use super::sources::NamedRepository;
 use crate::apk::dependency::Tag;
 use crate::apk::index_file::VerifiedIndex;
 use crate::profile::Profile;
-use crate::profile::release::Branch;
+use crate::profile::release::{Branch, Release};
 
 /// Where canonical lines point.
 const CANONICAL_MIRROR: &str = "https://dl-cdn.alpinelinux.org/alpine";
@@ -30,7 +33,11 @@ pub struct ApkRecords {
 
 impl ApkRecords {
     /// The records for an image of `profile`, whose repositories have those indexes.
-    pub(super) fn of(profile: &Profile, repositories: &[NamedRepository], indexes: &[VerifiedIndex]) -> Self {
+    pub(super) fn of(
+        profile: &Profile,
+        repositories: &[NamedRepository],
+        indexes: &[Arc<VerifiedIndex>],
+    ) -> Self {
         match &profile.image.repositories {
             Some(stated) => Self {
                 lines: stated.iter().map(|line| line.value.to_string()).collect(),
@@ -44,12 +51,24 @@ impl ApkRecords {
                     })
                 }),
             },
-            None => Self::canonical(repositories, indexes),
+            None => Self::canonical(&profile.alpine.release.value, repositories, indexes),
         }
     }
 
-    fn canonical(repositories: &[NamedRepository], indexes: &[VerifiedIndex]) -> Self {
-        let is_written = |named: &NamedRepository| named.tag.is_none() && canonical_location(named).is_some();
+    fn canonical(
+        release: &Release,
+        repositories: &[NamedRepository],
+        indexes: &[Arc<VerifiedIndex>],
+    ) -> Self {
+        // Edge is asked for where the release is edge: then the whole image is judged rightly as that.
+        let is_asked = |named: &NamedRepository| match named.official {
+            Some((Branch::Edge, _)) => *release == Release::Edge,
+            Some((Branch::Stable(_), _)) => true,
+            Some((Branch::LatestStable, _)) | None => false,
+        };
+        let is_written = |named: &NamedRepository| {
+            named.tag.is_none() && is_asked(named) && canonical_location(named).is_some()
+        };
         let mut lines: Vec<String> =
             repositories.iter().filter(|named| is_written(named)).filter_map(canonical_location).collect();
         lines.sort_by_key(|line| CANONICAL_NAMES.iter().position(|name| line.ends_with(name)));
@@ -58,17 +77,16 @@ impl ApkRecords {
     }
 }
 
-/// The canonical place of one of Alpine's stable repositories.
+/// The canonical place of one of Alpine's repositories.
 fn canonical_location(named: &NamedRepository) -> Option<String> {
     let (branch, name) = named.official.as_ref()?;
-    let is_canonical = matches!(branch, Branch::Stable(_)) && CANONICAL_NAMES.contains(&name.as_str());
-    is_canonical.then(|| format!("{CANONICAL_MIRROR}/{branch}/{name}"))
+    CANONICAL_NAMES.contains(&name.as_str()).then(|| format!("{CANONICAL_MIRROR}/{branch}/{name}"))
 }
 
 /// The keys that signed the indexes of the repositories that are written, each once.
 fn keys(
     repositories: &[NamedRepository],
-    indexes: &[VerifiedIndex],
+    indexes: &[Arc<VerifiedIndex>],
     is_written: impl Fn(&NamedRepository) -> bool,
 ) -> Vec<(String, Vec<u8>)> {
     let mut keys: Vec<(String, Vec<u8>)> = Vec::new();

@@ -11,6 +11,7 @@
 //! Source: design, "Trust"; the unowned files of minirootfs 3.19.4, counted.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::sources::NamedRepository;
 use crate::apk::index_file::VerifiedIndex;
@@ -53,7 +54,7 @@ pub(super) fn is_proved(
     fetcher: &Fetcher<'_>,
     base: &Installation,
     repositories: &[NamedRepository],
-    indexes: &[VerifiedIndex],
+    indexes: &[Arc<VerifiedIndex>],
 ) -> bool {
     let Some(listed) = listed(&base.database, repositories, indexes).filter(|listed| !listed.is_empty())
     else {
@@ -82,7 +83,7 @@ struct Listed<'a> {
 fn listed<'a>(
     database: &Database,
     repositories: &'a [NamedRepository],
-    indexes: &[VerifiedIndex],
+    indexes: &[Arc<VerifiedIndex>],
 ) -> Option<Vec<Listed<'a>>> {
     let identity = |package: &InstalledPackage| package.field('C').parse::<Identity>().ok();
     let wanted: HashSet<Identity> = database.packages().into_iter().map(identity).collect::<Option<_>>()?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::contents::{self, ContentsError};
 use super::emit::{self, Emitted, EmittedArch};
 use super::error::Error;
+use super::ground::Ground;
 use super::image_config::{image_config, image_user};
 use super::output::{self, Destination, ImageForm, Output, OutputKind};
 use super::plan::{self, Prepared};
@@ -24,6 +25,7 @@ use crate::fetch::{self, Fetcher};
 use crate::image::{Dockerfile, Epoch, Image, ImageConfig, ImageReference, Layer, MediaTypes};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
+use crate::profile::support::Day;
 use crate::profile::{Draft, HealthTest, Profile, RootAccount};
 use crate::report::Reporter;
 use crate::store::{Expanded, Store, StoredPackage};
@@ -45,6 +47,8 @@ pub struct BuildOptions {
     pub epoch: Option<Epoch>,
     /// A directory that sources of the profile may lie in beside the profile's own.
     pub context: Option<PathBuf>,
+    /// The day it is, by which old branches are warned of; not without it. Changes no byte.
+    pub today: Option<Day>,
 }
 
 /// For which of a profile's architectures to build.
@@ -72,13 +76,7 @@ pub fn build(fetcher: &Fetcher<'_>, draft: &Draft, options: &BuildOptions) -> Re
     let once = |used: &mut _| Build { fetcher, draft, architectures: &architectures, options, used }.run();
     let built = match once(&mut used) {
         Err(error) if may_be_damage(&error) && drop_changed(fetcher.store, &used)? => once(&mut Vec::new()),
-        Err(error) if may_have_moved_on(&error, fetcher) => {
-            fetcher
-                .reporter
-                .note(&format!("{error}\nthe mirror may have moved on: its indexes are read again"));
-            fetcher.network.forget_documents();
-            once(&mut Vec::new())
-        }
+        Err(error) if asks_anew(&error, fetcher) => once(&mut Vec::new()),
         other => other,
     };
     let mut report = built?;
@@ -121,11 +119,11 @@ fn may_be_damage(error: &Error) -> bool {
     }
 }
 
-/// Whether a mirror on the network may have changed between its index and its packages.
-fn may_have_moved_on(error: &Error, fetcher: &Fetcher<'_>) -> bool {
+/// Whether documents of mirrors may be to blame for `error`, so that they are asked for anew.
+fn asks_anew(error: &Error, fetcher: &Fetcher<'_>) -> bool {
     match error {
-        Error::OneOfSeveral { error, .. } => may_have_moved_on(error, fetcher),
-        Error::Fetch(error) => fetcher.network.was_used() && error.may_be_outdated_index(),
+        Error::OneOfSeveral { error, .. } => asks_anew(error, fetcher),
+        Error::Fetch(error) => fetcher.asks_anew_after(error),
         _ => false,
     }
 }
@@ -164,17 +162,15 @@ struct Composed {
 
 impl Build<'_> {
     fn run(&mut self) -> Result<Report, Error> {
+        let mut ground = Ground::new(self.options.today.clone());
         let prepared: Vec<Prepared> = self
             .architectures
             .iter()
-            .map(|arch| self.prepare(*arch).map_err(|error| self.for_arch(*arch, error)))
+            .map(|arch| self.prepare(&mut ground, *arch).map_err(|error| self.for_arch(*arch, error)))
             .collect::<Result<_, _>>()?;
         // What is said of several architectures is said once.
-        let lints: BTreeSet<String> = prepared
-            .iter()
-            .flat_map(|prepared| prepared.profile.lints())
-            .map(|lint| lint.to_string())
-            .collect();
+        let lints: BTreeSet<String> =
+            prepared.iter().flat_map(|prepared| &prepared.lints).map(ToString::to_string).collect();
         for lint in &lints {
             self.fetcher.reporter.warn(lint);
         }
@@ -222,11 +218,11 @@ impl Build<'_> {
         }
     }
 
-    fn prepare(&mut self, arch: Arch) -> Result<Prepared, Error> {
-        let sources = plan::fetch_sources(self.fetcher, self.draft, arch)?;
+    fn prepare(&mut self, ground: &mut Ground, arch: Arch) -> Result<Prepared, Error> {
+        let sources = ground.sources(self.fetcher, self.draft, arch)?;
         self.used.extend(sources.base.iter().flat_map(|base| base.layers.clone()));
         say_what_is_not_taken_over(sources.base.as_ref(), self.fetcher.reporter);
-        Ok(plan::prepare(self.fetcher, self.draft, sources, arch)?)
+        Ok(plan::prepare(self.fetcher, ground, self.draft, sources, arch)?)
     }
 
     fn compose(&mut self, prepared: Prepared) -> Result<Composed, Error> {
@@ -242,6 +238,9 @@ impl Build<'_> {
 
         let epoch = self.epoch(&prepared);
         let staged = self.stage(&prepared, &packages, files, epoch)?;
+        if let Some(lint) = prepared.lint_of(&staged.installation.tree) {
+            self.fetcher.reporter.warn(&lint.to_string());
+        }
         warn_of_devices(&staged.devices, self.fetcher.reporter);
         let notes = Notes::of(&staged);
         let user = image_user(&prepared.profile, &staged.installation.tree)?;

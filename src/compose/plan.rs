@@ -7,10 +7,12 @@
 //! Source: design, "The way the data goes", "The profile".
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::apk_records::ApkRecords;
-use super::base_proof;
-use super::sources::{self, NamedRepository, SourcesError};
+use super::ground::{Ground, Sources};
+use super::lint::{self, Answer};
+use super::sources::{NamedRepository, SourcesError};
 use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Package;
 use crate::apk::index_file::VerifiedIndex;
@@ -21,9 +23,11 @@ use crate::arch::Arch;
 use crate::fetch::{self, FetchError, Fetcher, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
-use crate::profile::{BaseTrust, Draft, Profile, ProfileError, Upgrade, Values};
+use crate::profile::release::Branch;
+use crate::profile::{BaseTrust, Draft, Lint, Profile, ProfileError, Upgrade, Values};
 use crate::report::Reporter;
 use crate::solve::{self, Action, Refusal, Solution, Source};
+use crate::tree::Tree;
 use crate::tree::base::{Base, BaseError};
 use crate::tree::database::Database;
 use crate::tree::layers::TableLayer;
@@ -103,6 +107,11 @@ impl Plan {
         })
     }
 
+    /// The sum of their lengths, in bytes: what is fetched into an empty store.
+    pub fn download(&self) -> u64 {
+        self.packages().map(|planned| planned.expected.size).sum()
+    }
+
     /// Whether the trigger of the package `name` has something to run for, once the plan is carried out and
     /// `database` says what is installed: a directory that it watches, and that changed or is new to it.
     pub fn pulls_trigger(&self, database: &Database, name: &str) -> bool {
@@ -128,8 +137,10 @@ pub struct Prepared {
     pub provenance: Option<fetch::Base>,
     /// What the image's own apk is told.
     pub records: ApkRecords,
+    /// What is seldom meant.
+    pub lints: Vec<Lint>,
     repositories: Vec<NamedRepository>,
-    indexes: Vec<VerifiedIndex>,
+    indexes: Vec<Arc<VerifiedIndex>>,
 }
 
 /// Why there is no plan.
@@ -246,72 +257,36 @@ impl Explain for PlanError {
     }
 }
 
-/// What a profile is planned with: its indexes, and its base if it has one.
-#[derive(Debug)]
-pub struct Sources {
-    /// The base.
-    pub base: Option<fetch::Base>,
-    repositories: Vec<NamedRepository>,
-    indexes: Vec<VerifiedIndex>,
-}
-
-/// Fetches what `draft` is planned with for `arch`, the base beside the indexes.
-pub fn fetch_sources(fetcher: &Fetcher<'_>, draft: &Draft, arch: Arch) -> Result<Sources, PlanError> {
-    let alpine = draft.alpine();
-    let indexes = || {
-        let repositories = sources::repositories(fetcher, alpine, arch)?;
-        let fetchable: Vec<fetch::Repository> =
-            repositories.iter().map(|named| named.repository.clone()).collect();
-        let indexes = fetch::indexes(fetcher, &fetchable)?;
-        Ok((repositories, indexes))
-    };
-    let (base, indexes) = std::thread::scope(|scope| {
-        let base = scope.spawn(|| sources::base(fetcher, alpine, arch));
-        let indexes = indexes();
-        (base.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), indexes)
-    });
-    let (base, (repositories, indexes)) = match (base, indexes) {
-        (Ok(base), Ok(indexes)) => (base, indexes),
-        // What is missing offline is named for both at once.
-        (Err(SourcesError::Fetch(one)), Err(SourcesError::Fetch(other))) => {
-            return Err(one.and(other).into());
-        }
-        (Err(error), _) | (_, Err(error)) => return Err(error.into()),
-    };
-    Ok(Sources { base, repositories, indexes })
-}
-
-/// Settles the profile for `arch`, and plans with `sources`, those of [`fetch_sources`].
+/// Settles the profile for `arch`, and plans with `sources`, those that `ground` has for it.
 pub fn prepare(
     fetcher: &Fetcher<'_>,
+    ground: &mut Ground,
     draft: &Draft,
     sources: Sources,
     arch: Arch,
 ) -> Result<Prepared, PlanError> {
-    let alpine = draft.alpine();
     let Sources { base, repositories, indexes } = sources;
-    let mut provenance = base;
-    let base = match &provenance {
+    let Base { installation, installed, .. } = match &base {
         Some(base) => read_base(base, arch)?,
         None => Base { installation: Installation::default(), installed: None, arch: None },
     };
-    if let Some(provenance) = &mut provenance
-        && provenance.trust > TrustRung::Packages
-        && base_proof::is_proved(fetcher, &base.installation, &repositories, &indexes)
-    {
-        provenance.trust = TrustRung::Packages;
-    }
+    let provenance = base.map(|base| ground.believed(fetcher, base, &installation, &repositories, &indexes));
     if let Some(fetch::Base { trust: TrustRung::SidecarInTheClear, file, .. }) = &provenance
-        && alpine.base_trust == BaseTrust::Proven
+        && draft.alpine().base_trust == BaseTrust::Proven
     {
         return Err(FetchError::BaseInTheClear { file: file.clone() }.into());
     }
     let solver =
-        Solver { repositories: &repositories, indexes: &indexes, installed: base.installed.as_ref(), arch };
-    let profile = draft.resolve(arch, &solver.variables(draft)?)?;
-    let plan = solver.plan(&profile, &base.installation.database, fetcher.reporter)?;
+        Solver { repositories: &repositories, indexes: &indexes, installed: installed.as_ref(), arch };
+    let profile = draft.resolve(arch, &solver.variables(draft, fetcher.reporter)?)?;
+    let (plan, of_answer) = solver.plan(&profile, &installation.database, fetcher.reporter)?;
+    let mut lints = profile.lints();
+    if let Some(today) = ground.today() {
+        lints.extend(lint::of_branches(&profile, &repositories, provenance.as_ref(), today));
+    }
+    lints.extend(of_answer);
     let records = ApkRecords::of(&profile, &repositories, &indexes);
-    Ok(Prepared { profile, plan, base: base.installation, provenance, records, repositories, indexes })
+    Ok(Prepared { profile, plan, base: installation, provenance, records, lints, repositories, indexes })
 }
 
 /// The base, which must be one for `arch` if it says for which it is.
@@ -340,6 +315,20 @@ impl Prepared {
             .collect()
     }
 
+    /// The branches of Alpine's own repositories that it is from, each once: `v3.19`.
+    pub fn branches(&self) -> Vec<Branch> {
+        let mut branches: Vec<Branch> =
+            self.repositories.iter().filter_map(|named| Some(named.official.as_ref()?.0)).collect();
+        branches.sort_unstable();
+        branches.dedup();
+        branches
+    }
+
+    /// What is seldom meant about `tree`, which was staged by the plan.
+    pub fn lint_of(&self, tree: &Tree) -> Option<Lint> {
+        lint::of_release(&self.profile, &self.repositories, tree)
+    }
+
     /// The package that provides `name` in one of the indexes, for hints: the first by repository.
     pub fn provider(&self, name: &str) -> Option<String> {
         let provides = |package: &Package<'_>| {
@@ -352,7 +341,7 @@ impl Prepared {
 
 struct Solver<'a> {
     repositories: &'a [NamedRepository],
-    indexes: &'a [VerifiedIndex],
+    indexes: &'a [Arc<VerifiedIndex>],
     installed: Option<&'a InstalledText>,
     arch: Arch,
 }
@@ -377,11 +366,14 @@ impl Solver<'_> {
     }
 
     /// The values of the variables that are what the solver would pick.
-    fn variables(&self, draft: &Draft) -> Result<Values, PlanError> {
+    fn variables(&self, draft: &Draft, reporter: &dyn Reporter) -> Result<Values, PlanError> {
         let repositories = self.repositories();
         let mut values = Values::new();
         for (name, stated) in draft.provider_variables() {
-            let wanted = &stated.value.provided;
+            let names = &stated.value.provided;
+            // If nobody has any of them, the refusal is about the first.
+            let found = names.iter().find(|name| self.is_provided(name)).or_else(|| names.first());
+            let wanted = found.ok_or(PlanError::Lost)?;
             let request = solve::Request {
                 arch: self.arch,
                 world: vec![wanted.clone()],
@@ -408,12 +400,21 @@ impl Solver<'_> {
                     provided: wanted.to_string(),
                     pattern: stated.value.pattern.to_string(),
                 })?;
+            if let Some(first) = names.first().filter(|first| *first != wanted) {
+                reporter.note(&format!("`{name}` is {value}: no repository has {first}"));
+            }
             values.insert(name.clone(), value.to_owned());
         }
         Ok(values)
     }
 
-    fn plan(&self, profile: &Profile, base: &Database, reporter: &dyn Reporter) -> Result<Plan, PlanError> {
+    /// The plan, and what is seldom meant about the packages in it.
+    fn plan(
+        &self,
+        profile: &Profile,
+        base: &Database,
+        reporter: &dyn Reporter,
+    ) -> Result<(Plan, Vec<Lint>), PlanError> {
         let repositories = self.repositories();
         let installed = self.installed();
         let wanted = self.wanted(profile, reporter);
@@ -452,7 +453,14 @@ impl Solver<'_> {
             });
         }
         let newest_build = of_image.into_iter().filter_map(Package::build_time).max();
-        Ok(Plan { arch: self.arch, world: request.world, steps, newest_build, package_count })
+        let answer = Answer {
+            profile,
+            repositories: &repositories,
+            installed: installed.as_ref(),
+            solution: &solution,
+        };
+        let lints = answer.lints();
+        Ok((Plan { arch: self.arch, world: request.world, steps, newest_build, package_count }, lints))
     }
 
     /// What the profile asks for: the runtime packages, and those optional ones that somebody provides.

@@ -32,6 +32,8 @@ pub struct Report {
 pub struct ArchReport {
     /// The architecture, in apk's name.
     pub arch: String,
+    /// The branches of Alpine that its packages are from, as they are called: `v3.19`, never `latest-stable`.
+    pub branches: Vec<String>,
     /// How many packages the image has.
     pub packages: usize,
     /// The sum of the lengths, in bytes, of the packages to be placed: what is fetched into an empty store.
@@ -139,8 +141,9 @@ impl Notes {
 pub(super) fn arch_report(prepared: &Prepared, notes: Notes, image: Option<ReportedImage>) -> ArchReport {
     ArchReport {
         arch: prepared.plan.arch.to_string(),
+        branches: prepared.branches().iter().map(ToString::to_string).collect(),
         packages: prepared.plan.package_count,
-        download: prepared.plan.packages().map(|planned| planned.expected.size).sum(),
+        download: prepared.plan.download(),
         steps: prepared.plan.steps.iter().map(|step| reported_step(step, &prepared.base)).collect(),
         base: prepared.provenance.as_ref().map(|base| ReportedBase {
             file: base.file.clone(),

@@ -26,7 +26,7 @@ pub struct NamedRepository {
     pub repository: Repository,
     /// The tag it is pinned to.
     pub tag: Option<Tag>,
-    /// Of Alpine's own, the branch and the name below it.
+    /// Of Alpine's own, the branch (never `latest-stable`) and the name below it.
     pub official: Option<(Branch, String)>,
 }
 
@@ -94,9 +94,9 @@ pub fn repositories(
     let is_below_release =
         |entry: &RepositoryEntry| matches!(entry.location, RepositoryLocation::BelowRelease(_));
     let branch = if alpine.repositories.iter().any(is_below_release) {
-        fetch::resolve_branch(fetcher, alpine.release.branch(), &mirrors, arch)?
+        fetch::resolve_branch(fetcher, alpine.release.value.branch(), &mirrors, arch)?
     } else {
-        alpine.release.branch()
+        alpine.release.value.branch()
     };
     let surroundings = Surroundings { mirrors: &mirrors, branch, arch };
     alpine
@@ -124,7 +124,7 @@ pub fn base(fetcher: &Fetcher<'_>, alpine: &Alpine, arch: Arch) -> Result<Option
         Base::Minirootfs => {
             let wanted = fetch::Minirootfs {
                 mirrors: &mirrors(alpine)?,
-                release: &alpine.release,
+                release: &alpine.release.value,
                 arch,
                 sha256: alpine.base_sha256,
             };

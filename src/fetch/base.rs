@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::base_image::BaseImage;
 use super::branch::resolve_branch;
+use super::document::{Keeping, Pending};
 use super::error::{FetchError, PROFILE, Statement};
 use super::fetcher::Fetcher;
 use super::packages::{Watched, again_if_damaged, refusal};
@@ -163,6 +164,8 @@ struct Found<'a> {
     release: ReleaseVersion,
     stated: Stated,
     trust: TrustRung,
+    /// What states it, to be kept if it is as stated.
+    pending: Pending,
 }
 
 impl<'a> Found<'a> {
@@ -174,7 +177,8 @@ impl<'a> Found<'a> {
         branch: Branch,
         wanted: &Minirootfs<'_>,
     ) -> Result<Option<Self>, FetchError> {
-        let list = ReleaseList::fetch(fetcher, mirror, branch, wanted.arch)?;
+        let pending = Pending::default();
+        let list = ReleaseList::fetch(fetcher, mirror, branch, wanted.arch, Keeping::With(&pending))?;
         let listed = list.as_ref().map(|list| list.greatest(wanted.release, branch)).transpose()?.flatten();
         let (file, release) = match (listed, wanted.release) {
             (Some(listed), _) => (listed.file.clone(), listed.version.clone()),
@@ -189,7 +193,7 @@ impl<'a> Found<'a> {
         if let (Some(list), Some(listed)) = (&list, listed) {
             stated.listed(list.location(), listed)?;
         }
-        stated.sidecars(fetcher, mirror, &path, &file)?;
+        stated.sidecars(fetcher, &pending, mirror, &path, &file)?;
         let has_sidecar = !stated.is_empty();
         if !has_sidecar && !mirror.has(fetcher, &path)? {
             return Ok(None);
@@ -203,7 +207,7 @@ impl<'a> Found<'a> {
             (None, true, Way::Clear) => TrustRung::SidecarInTheClear,
             (None, false, _) => return Err(FetchError::NothingStated { file: stated.file }),
         };
-        Ok(Some(Self { mirror, path, file, release, stated, trust }))
+        Ok(Some(Self { mirror, path, file, release, stated, trust, pending }))
     }
 
     fn fetch(self, fetcher: &Fetcher<'_>) -> Result<Base, FetchError> {
@@ -215,6 +219,7 @@ impl<'a> Found<'a> {
                 opened.ok_or_else(|| FetchError::NoBase { location: location() })
             })
         })?;
+        self.pending.keep(fetcher)?;
         Ok(Base {
             sha256: rootfs.blob(),
             layers: vec![rootfs.expanded().clone()],
@@ -296,15 +301,16 @@ impl Stated {
     fn sidecars(
         &mut self,
         fetcher: &Fetcher<'_>,
+        pending: &Pending,
         mirror: &Source,
         path: &str,
         file: &str,
     ) -> Result<(), FetchError> {
+        let sidecars = Sidecars { fetcher, pending, mirror, file };
         let at = |extension: &str| format!("{path}.{extension}");
         let (sha256, sha512) = std::thread::scope(|scope| {
-            let other =
-                scope.spawn(|| read_sidecar(fetcher, mirror, &at("sha512"), file, SHA512, Sha512::to_hex));
-            let one = read_sidecar(fetcher, mirror, &at("sha256"), file, SHA256, Sha256::to_hex);
+            let other = scope.spawn(|| sidecars.read(&at("sha512"), SHA512, Sha512::to_hex));
+            let one = sidecars.read(&at("sha256"), SHA256, Sha256::to_hex);
             (one, other.join().unwrap_or(Ok(None)))
         });
         // Offline, what was not there when the rest was fetched cannot be told from what was not asked for.
@@ -367,23 +373,31 @@ fn agree<D: PartialEq + fmt::Display>(
     }
 }
 
-/// The digest that the file at `path` states of `file`, if there is one.
-fn read_sidecar<D: std::str::FromStr + Copy>(
-    fetcher: &Fetcher<'_>,
-    mirror: &Source,
-    path: &str,
-    file: &str,
-    algorithm: &'static str,
-    to_hex: impl Fn(D) -> String,
-) -> Result<Option<D>, FetchError> {
-    mirror.read(fetcher, path, MAX_SIDECAR, |text| {
-        let location = || mirror.locate(path);
-        sidecar(text, file, &to_hex).ok_or_else(|| FetchError::Sidecar {
-            location: location(),
-            algorithm,
-            file: file.to_owned(),
+/// The files beside a base that state its digest.
+struct Sidecars<'a> {
+    fetcher: &'a Fetcher<'a>,
+    pending: &'a Pending,
+    mirror: &'a Source,
+    file: &'a str,
+}
+
+impl Sidecars<'_> {
+    /// The digest that the file at `path` states, if there is one.
+    fn read<D: std::str::FromStr + Copy>(
+        &self,
+        path: &str,
+        algorithm: &'static str,
+        to_hex: impl Fn(D) -> String,
+    ) -> Result<Option<D>, FetchError> {
+        let Self { fetcher, pending, mirror, file } = *self;
+        mirror.read(fetcher, path, MAX_SIDECAR, Keeping::With(pending), |text| {
+            sidecar(text, file, &to_hex).ok_or_else(|| FetchError::Sidecar {
+                location: mirror.locate(path),
+                algorithm,
+                file: file.to_owned(),
+            })
         })
-    })
+    }
 }
 
 /// Takes what is missing offline as not there, where something else states what the file must be.

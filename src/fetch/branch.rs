@@ -3,6 +3,7 @@
 //! Source: the `DESCRIPTION` of Alpine's indexes, which is `git describe` of the tree they were built from:
 //! `v3.19.1-642-g9e5b575ce97` on a stable branch, `v20240606-2343-g...` on edge, whose tags are days.
 
+use super::document::Keeping;
 use super::error::FetchError;
 use super::fetcher::Fetcher;
 use super::releases::ReleaseList;
@@ -31,7 +32,7 @@ pub fn resolve_branch(
         if let Some(Branch::Stable(series)) = link {
             return Ok(Branch::Stable(series));
         }
-        let listed = ReleaseList::fetch(fetcher, mirror, branch, arch);
+        let listed = ReleaseList::fetch(fetcher, mirror, branch, arch, Keeping::AtOnce);
         match listed.and_then(|list| list.map(|list| list.branch()).transpose()) {
             Ok(Some(branch)) => return Ok(branch),
             Ok(None) => {}

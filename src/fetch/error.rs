@@ -345,7 +345,8 @@ impl FetchError {
             | Self::Sidecar { .. }
             | Self::Disagreement { .. }
             | Self::NotAsStated { .. }
-            | Self::NothingStated { .. } => true,
+            | Self::NothingStated { .. }
+            | Self::NoBase { .. } => true,
             Self::Source(SourceError::Outside { .. })
             | Self::File(_)
             | Self::BaseInTheClear { .. }
@@ -355,7 +356,6 @@ impl FetchError {
             | Self::Unnameable { .. }
             | Self::NoPackage { .. }
             | Self::NoRelease { .. }
-            | Self::NoBase { .. }
             | Self::BaseImage(_)
             | Self::NoFile { .. }
             | Self::Interrupted => false,
@@ -370,10 +370,17 @@ impl FetchError {
         }
     }
 
-    /// Whether a mirror may have moved on since its index was read: what the index lists is not there any
-    /// more, or something else is.
-    pub fn may_be_outdated_index(&self) -> bool {
-        matches!(self, Self::NoPackage { .. } | Self::Refused { .. })
+    /// Whether a document that was read before may be to blame: what it lists is not there any more, or
+    /// something else is; because the mirror moved on, or because of what became of the document on its way.
+    pub fn may_be_the_documents(&self) -> bool {
+        matches!(
+            self,
+            Self::NoPackage { .. }
+                | Self::Refused { .. }
+                | Self::NoBase { .. }
+                | Self::Disagreement { .. }
+                | Self::NotAsStated { .. }
+        )
     }
 
     /// Sets what is only missing offline apart from other failures, which end the work at once.

@@ -28,6 +28,19 @@ impl Fetcher<'_> {
 }
 
 impl Fetcher<'_> {
+    /// Whether documents of mirrors may be to blame for `error`; they are then asked for anew from now on, which
+    /// the user is told. Once: a second failure is one.
+    pub fn asks_anew_after(&self, error: &FetchError) -> bool {
+        let helps = self.network.was_used() && !self.network.is_past_caches() && error.may_be_the_documents();
+        if helps {
+            self.reporter.note(&format!(
+                "{error}\nthe mirror may have moved on: its lists and indexes are read again"
+            ));
+            self.network.forget_documents();
+        }
+        helps
+    }
+
     /// Warns that `refused` was passed over, as `location` has what was wanted. Of a server that is not there
     /// that is said once, and not of each of its files.
     pub(super) fn warn_passed_over(&self, refused: &FetchError, location: &str) {

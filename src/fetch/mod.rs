@@ -12,6 +12,7 @@
 mod base;
 mod base_image;
 mod branch;
+mod document;
 mod error;
 mod fetcher;
 mod file;

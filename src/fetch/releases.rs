@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use super::document::Keeping;
 use super::error::{FetchError, ReleaseListFlaw};
 use super::fetcher::Fetcher;
 use super::source::Source;
@@ -45,9 +46,10 @@ impl ReleaseList {
         mirror: &Source,
         branch: Branch,
         arch: Arch,
+        keeping: Keeping<'_>,
     ) -> Result<Option<Self>, FetchError> {
         let path = format!("{branch}/releases/{arch}/latest-releases.yaml");
-        mirror.read(fetcher, &path, MAX_LIST, |bytes| {
+        mirror.read(fetcher, &path, MAX_LIST, keeping, |bytes| {
             let location = mirror.locate(&path);
             match parse(bytes, arch) {
                 Ok(minirootfs) => Ok(Self { location, minirootfs }),

@@ -1,6 +1,7 @@
 //! A repository: where its files are, and whose signatures it accepts.
 
 use super::branch::{is_described_by, resolve_branch};
+use super::document::Keeping;
 use super::error::FetchError;
 use super::fetcher::Fetcher;
 use super::parallel;
@@ -18,7 +19,7 @@ const INDEX: &str = "APKINDEX.tar.gz";
 const INDEX_TEXT: &str = "APKINDEX";
 
 /// A repository of one architecture.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
     name: String,
     arch: Arch,
@@ -142,7 +143,7 @@ pub fn index(fetcher: &Fetcher<'_>, repository: &Repository) -> Result<VerifiedI
     for place in repository.places(&path) {
         let location = place.location();
         let accept = |file: &[u8]| repository.accept(file, &location);
-        match place.source.read(fetcher, &place.path, MAX_INDEX_FILE, accept) {
+        match place.source.read(fetcher, &place.path, MAX_INDEX_FILE, Keeping::AtOnce, accept) {
             Ok(Some(index)) => {
                 if let Some(refused) = refused {
                     fetcher.warn_passed_over(&refused, &location);

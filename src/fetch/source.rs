@@ -3,24 +3,20 @@
 //! A [`Source`] is the root of a mirror, or of a repository given by itself. Everything below it is named
 //! by relative paths with `/`. That something is not there is no error here: who asked knows whether
 //! another place may have it.
-//!
-//! Documents (indexes, lists, checksums) that come over the network are kept in the store once they are
-//! accepted, with what tells their state, and asked for again only if they changed.
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::document::{Keeping, NetworkDocument};
 use super::error::FetchError;
 use super::fetcher::Fetcher;
-use super::http::{Address, Answer, HttpError, Seen, Transfer, Validators, Wish};
+use super::http::{Address, Answer, HttpError, Transfer, Wish};
 use crate::kind::{Explain, Kind};
 use crate::profile::builtin::BuiltIn;
 use crate::profile::repository::{Mirror, Url};
 use crate::profile::{Place, ProfilePath};
-use crate::report::Step;
 use crate::root::{FileError, Root};
-use crate::store::{Document, StoreError};
 
 /// The longest branch name that a file in place of a link may hold, in bytes.
 const MAX_LINK: u64 = 64;
@@ -172,7 +168,8 @@ impl Source {
         path: &str,
     ) -> Result<Option<Opened<'a>>, SourceError> {
         let Self::Network(url) = self else { return Ok(self.open_here(path)?) };
-        match self.ask(url, fetcher, path, Wish::default())? {
+        let address = self.address(url, path)?;
+        match ask(&address, fetcher, Wish::default())? {
             Answer::NotThere | Answer::NotModified => Ok(None),
             Answer::File(transfer) => Ok(Some(Opened { length: transfer.length(), reader: transfer })),
         }
@@ -193,25 +190,23 @@ impl Source {
     pub(super) fn has(&self, fetcher: &Fetcher<'_>, path: &str) -> Result<bool, SourceError> {
         let Self::Network(url) = self else { return Ok(self.open_here(path)?.is_some()) };
         let wish = Wish { head_only: true, ..Wish::default() };
-        Ok(matches!(self.ask(url, fetcher, path, wish)?, Answer::File(_)))
+        Ok(matches!(ask(&self.address(url, path)?, fetcher, wish)?, Answer::File(_)))
     }
 
     /// What `accept` makes of the document at `path`, which may have `limit` bytes; nothing if it is not
-    /// there.
-    ///
-    /// What comes over the network is kept when it was accepted, and not before. A kept one that is not
-    /// accepted any more is asked for anew.
+    /// there. What comes over the network is kept when it was accepted, and not before.
     pub(super) fn read<T>(
         &self,
         fetcher: &Fetcher<'_>,
         path: &str,
         limit: u64,
+        keeping: Keeping<'_>,
         accept: impl Fn(&[u8]) -> Result<T, FetchError>,
     ) -> Result<Option<T>, FetchError> {
         match self {
             Self::Network(url) => {
                 let address = self.address(url, path)?;
-                NetworkDocument { source: self, url, path, address, limit, fetcher }.read(accept)
+                NetworkDocument { path, address, limit, keeping, fetcher }.read(accept)
             }
             Self::Directory(_) | Self::Embedded { .. } => {
                 let bytes = self.read_here(path, limit).map_err(SourceError::from)?;
@@ -243,92 +238,18 @@ impl Source {
     fn address(&self, url: &Url, path: &str) -> Result<Address, SourceError> {
         Address::below(url, path).ok_or_else(|| SourceError::Outside { path: self.locate(path) })
     }
-
-    fn ask<'a>(
-        &self,
-        url: &Url,
-        fetcher: &Fetcher<'a>,
-        path: &str,
-        wish: Wish,
-    ) -> Result<Answer<'a>, SourceError> {
-        if fetcher.network.is_offline() {
-            return Err(SourceError::Offline { location: self.locate(path) });
-        }
-        let address = self.address(url, path)?;
-        Ok(Transfer::open(fetcher.network, &address, wish, fetcher.reporter)?)
-    }
 }
 
-/// A document on the network.
-struct NetworkDocument<'a> {
-    source: &'a Source,
-    url: &'a Url,
-    path: &'a str,
-    address: Address,
-    limit: u64,
-    fetcher: &'a Fetcher<'a>,
-}
-
-impl NetworkDocument<'_> {
-    fn read<T>(&self, accept: impl Fn(&[u8]) -> Result<T, FetchError>) -> Result<Option<T>, FetchError> {
-        let Fetcher { store, network, .. } = self.fetcher;
-        let key = self.address.key();
-        match network.seen(key) {
-            Some(Seen::NotThere) => return Ok(None),
-            Some(Seen::Document(bytes)) => return accept(&bytes).map(Some),
-            None => {}
-        }
-        let kept = store.recall_document(key, self.limit)?;
-        if network.is_offline() {
-            let missing = || SourceError::Offline { location: self.source.locate(self.path) };
-            return accept(&kept.ok_or_else(missing)?.bytes).map(Some);
-        }
-        let unless = kept
-            .as_ref()
-            .map(|kept| Validators { tag: kept.entity_tag.clone(), modified: kept.last_modified.clone() });
-        match self.source.ask(self.url, self.fetcher, self.path, Wish { unless, ..Wish::default() })? {
-            Answer::NotThere => {
-                network.note(key, Seen::NotThere);
-                Ok(None)
-            }
-            Answer::NotModified => {
-                if let Some(kept) = kept
-                    && let Ok(accepted) = accept(&kept.bytes)
-                {
-                    network.note(key, Seen::Document(kept.bytes));
-                    return Ok(Some(accepted));
-                }
-                match self.source.ask(self.url, self.fetcher, self.path, Wish::default())? {
-                    Answer::File(transfer) => self.keep(*transfer, accept).map(Some),
-                    Answer::NotThere | Answer::NotModified => Ok(None),
-                }
-            }
-            Answer::File(transfer) => self.keep(*transfer, accept).map(Some),
-        }
+/// Asks for what is at `address`, if anybody may be asked.
+pub(super) fn ask<'a>(
+    address: &Address,
+    fetcher: &Fetcher<'a>,
+    wish: Wish,
+) -> Result<Answer<'a>, SourceError> {
+    if fetcher.network.is_offline() {
+        return Err(SourceError::Offline { location: address.shown().to_string() });
     }
-
-    fn keep<T>(
-        &self,
-        transfer: Transfer<'_>,
-        accept: impl Fn(&[u8]) -> Result<T, FetchError>,
-    ) -> Result<T, FetchError> {
-        let Validators { tag, modified } = transfer.validators().clone();
-        let (name, reporter) = (self.path, self.fetcher.reporter);
-        reporter.begin_file(Step::Indexes, name, transfer.length());
-        let told = |came| reporter.advance_file(Step::Indexes, came, name);
-        let bytes = transfer.read_all(self.limit, told).map_err(SourceError::from);
-        reporter.end_file(Step::Indexes, name);
-        let bytes = bytes?;
-        let accepted = accept(&bytes)?;
-        let key = self.address.key();
-        self.fetcher.network.note(key, Seen::Document(bytes.clone()));
-        let document = Document { bytes, entity_tag: tag, last_modified: modified };
-        match self.fetcher.store.add_document(key, &document) {
-            // A store that cannot be written to only makes the next time slower.
-            Ok(()) | Err(StoreError::File(_)) => Ok(accepted),
-            Err(error) => Err(error.into()),
-        }
-    }
+    Ok(Transfer::open(fetcher.network, address, wish, fetcher.reporter)?)
 }
 
 fn read_all(opened: Opened<'_>, limit: u64) -> io::Result<Vec<u8>> {

@@ -9,6 +9,20 @@ use super::demo_files::DEMO_FILES;
 pub const BUILT_INS: &[BuiltIn] = &[
     BuiltIn { name: "base", text: include_str!("../../profiles/base.toml"), files: &[] },
     BuiltIn { name: "demo", text: include_str!("../../profiles/demo.toml"), files: DEMO_FILES },
+    BuiltIn { name: "nginx", text: include_str!("../../profiles/nginx.toml"), files: &[] },
+    BuiltIn { name: "nginx-php-fpm", text: include_str!("../../profiles/nginx-php-fpm.toml"), files: &[] },
+    BuiltIn { name: "node", text: include_str!("../../profiles/node.toml"), files: &[] },
+    BuiltIn { name: "php-cli", text: include_str!("../../profiles/php-cli.toml"), files: &[] },
+    BuiltIn { name: "php-fpm", text: include_str!("../../profiles/php-fpm.toml"), files: &[] },
+    BuiltIn {
+        name: "php-fpm-distroless",
+        text: include_str!("../../profiles/php-fpm-distroless.toml"),
+        files: &[],
+    },
+    BuiltIn { name: "php-swoole", text: include_str!("../../profiles/php-swoole.toml"), files: &[] },
+    BuiltIn { name: "python", text: include_str!("../../profiles/python.toml"), files: &[] },
+    BuiltIn { name: "static", text: include_str!("../../profiles/static.toml"), files: &[] },
+    BuiltIn { name: "valkey", text: include_str!("../../profiles/valkey.toml"), files: &[] },
 ];
 
 /// A profile that is compiled in.

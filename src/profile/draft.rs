@@ -119,7 +119,10 @@ impl Draft {
     /// Finds what is wrong without being told the values of the `provider-of` variables: an invented one
     /// stands for each. For every architecture the profile is for, and those it has a section for.
     pub fn check(&self) -> Result<(), ProfileError> {
-        let invented = self.provider_variables().map(|(name, _)| (name.clone(), "0".to_owned())).collect();
+        let invented = self
+            .provider_variables()
+            .map(|(name, stated)| (name.clone(), stated.value.pattern.invented().to_owned()))
+            .collect();
         let mut architectures = self.alpine.architectures.clone();
         for layer in &self.layers {
             let sections = layer.get("arch").and_then(Node::as_table).into_iter().flatten();
@@ -166,7 +169,9 @@ impl Draft {
         let problems = Problems::default();
         for (name, stated) in self.provider_variables() {
             let key = schema::below("vars", name.as_str());
-            self.check_tag(&stated.value.provided, &stated.origin, &key, &problems);
+            for provided in &stated.value.provided {
+                self.check_tag(provided, &stated.origin, &key, &problems);
+            }
         }
         ProfileError::of_problems(problems.into_inner())
     }

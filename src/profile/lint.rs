@@ -1,12 +1,20 @@
 //! What is allowed in a profile, and yet seldom meant.
 //!
+//! What a profile says by itself is looked at here. What only the packages show that answer it is found where
+//! they are known, by [`compose`](crate), and said in the same words.
+//!
 //! Source: spec/image, "The archive that loads everywhere", "Config" and "Files scanners read".
 
 use std::fmt;
 
 use super::model::{HealthTest, Profile};
 use super::origin::{Origin, Stated};
+use super::release::{Branch, Series};
 use super::repository::RepositoryLine;
+use super::support::Day;
+
+/// What to do about a line that scanners trip over.
+const CANONICAL: &str = "leave it out here, `repositories` under [alpine] is enough to build from it";
 
 /// Something worth a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +41,47 @@ pub enum Finding {
     Healthcheck,
     /// Neither an entrypoint nor a command is stated.
     NothingToStart,
+    /// Nobody mends the packages of a branch any more.
+    Unsupported {
+        /// The branch.
+        series: Series,
+        /// Since when, if that is known.
+        since: Option<Day>,
+    },
+    /// Extensions of several versions of PHP, none of which loads another's.
+    SeveralPhps {
+        /// The packages, by version.
+        versions: Vec<PhpPackages>,
+        /// What was asked for without a version, if it is that which brought another one in.
+        without_version: Option<String>,
+    },
+    /// What is asked for is met by a package that has nothing in it.
+    NothingInIt {
+        /// What is asked for.
+        wanted: String,
+        /// The package, as `name-version`.
+        package: String,
+        /// What may have been meant.
+        meant: Vec<String>,
+    },
+    /// What the image says it is is not the branch its packages are of.
+    OtherRelease {
+        /// What `/etc/os-release` says.
+        stated: String,
+        /// The branch of the packages.
+        series: Series,
+    },
+}
+
+/// The packages of one version of PHP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhpPackages {
+    /// The version as packages have it in their names: 83.
+    pub version: String,
+    /// Some of the packages, those nearest to what is asked for first, each with how it came in.
+    pub packages: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
 }
 
 impl fmt::Display for Lint {
@@ -48,14 +97,21 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EdgeLine(line) => {
-                write!(f, "with `{line}` in its repositories, scanners judge the whole image as edge")
+                write!(
+                    f,
+                    "with `{line}` in its repositories, scanners judge the whole image as edge: {CANONICAL}"
+                )
             }
             Self::LatestStableLine(line) => write!(
                 f,
-                "with `{line}` in its repositories, scanners find no advisories for the image and call it clean"
+                "with `{line}` in its repositories, scanners find no advisories for the image and call it clean: \
+                 name the branch instead"
             ),
             Self::ForeignLine(line) => {
-                write!(f, "some scanners fail on `{line}` beside Alpine's own lines in the image's repositories")
+                write!(
+                    f,
+                    "some scanners fail on `{line}` beside Alpine's own lines in the image's repositories: {CANONICAL}"
+                )
             }
             Self::BaseLabel(name) => {
                 write!(f, "the label `{name}` is for images with a base image, which this one has not")
@@ -64,7 +120,50 @@ impl fmt::Display for Finding {
                 "health checks are no part of OCI images: Docker runs them, podman drops them when it loads one",
             ),
             Self::NothingToStart => f.write_str("neither `entrypoint` nor `cmd` says what the image starts"),
+            Self::Unsupported { series, since } => {
+                match since {
+                    Some(day) => write!(f, "support of Alpine {series} ended on {day}")?,
+                    None => write!(f, "Alpine {series} is past its support")?,
+                }
+                f.write_str(": nobody mends its packages any more; take a newer `release`")
+            }
+            Self::SeveralPhps { versions, without_version } => {
+                several_phps(f, versions, without_version.as_deref())
+            }
+            Self::NothingInIt { wanted, package, meant } => {
+                write!(f, "`{wanted}` is met by {package}, which is empty, and nothing comes with it")?;
+                match meant.as_slice() {
+                    [] => f.write_str(": leave it out, or ask for the package that has what you mean"),
+                    meant => write!(f, ": {} may be meant", meant.join(" or ")),
+                }
+            }
+            Self::OtherRelease { stated, series } => write!(
+                f,
+                "/etc/os-release says {stated} and the packages are those of Alpine {series}: scanners take one or \
+                 the other; add alpine-release to [packages] runtime, or take a base of {series}"
+            ),
         }
+    }
+}
+
+fn several_phps(
+    f: &mut fmt::Formatter<'_>,
+    versions: &[PhpPackages],
+    without_version: Option<&str>,
+) -> fmt::Result {
+    let names: Vec<String> = versions.iter().map(|php| format!("php{}", php.version)).collect();
+    write!(f, "the packages of {} in one image do not work with each other", names.join(" and "))?;
+    for PhpPackages { packages, more, .. } in versions {
+        for package in packages {
+            write!(f, "\n  {package}")?;
+        }
+        if *more > 0 {
+            write!(f, "\n  and {more} more")?;
+        }
+    }
+    match without_version {
+        Some(name) => write!(f, "\n  ask for what you mean with its version, not for `{name}`"),
+        None => f.write_str("\n  ask for the packages of one version"),
     }
 }
 
@@ -109,11 +208,12 @@ fn repository_lints(lines: &[Stated<RepositoryLine>]) -> Vec<Lint> {
     lines.iter().filter_map(lint).collect()
 }
 
-/// Whether the line has the form of Alpine's own: `.../alpine/BRANCH/REPOSITORY`.
+/// Whether the line has the form of Alpine's own, `https://HOST/alpine/BRANCH/REPOSITORY`. Scanners take what stands
+/// second below the host for the branch, so that `https://nginx.org/packages/alpine/v3.22/main` has it not.
 fn is_alpine(line: &RepositoryLine) -> bool {
-    let mut parts = line.location.trim_end_matches('/').rsplit('/');
-    let (name, branch, alpine) = (parts.next(), parts.next(), parts.next());
-    matches!(name, Some("main" | "community" | "testing"))
-        && branch.is_some_and(|branch| branch.parse::<super::release::Branch>().is_ok())
-        && alpine == Some("alpine")
+    let below_host = line.location.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    let Some((_, path)) = below_host else { return false };
+    let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let ["alpine", branch, "main" | "community" | "testing"] = *parts else { return false };
+    branch.parse::<Branch>().is_ok()
 }

@@ -39,6 +39,7 @@ fn merge_key(under: &mut Table, name: String, over: Node, shape: &'static Shape)
         Shape::Text
         | Shape::Verbatim
         | Shape::Path
+        | Shape::VerbatimOrList
         | Shape::TextOrInteger
         | Shape::Integer
         | Shape::Boolean

@@ -32,6 +32,7 @@ pub mod release;
 pub mod repository;
 mod schema;
 mod show;
+pub mod support;
 #[cfg(test)]
 mod tests;
 pub mod units;
@@ -41,7 +42,7 @@ mod vars;
 pub use builtin::{BUILT_INS, BuiltIn};
 pub use draft::{Draft, Values};
 pub use error::{Flaw, Problem, ProfileError};
-pub use lint::{Finding, Lint};
+pub use lint::{Finding, Lint, PhpPackages};
 pub use load::{Found, find};
 pub use model::*;
 pub use origin::{Location, Origin, Place, ProfilePath, Source, Stated};

@@ -57,7 +57,7 @@ pub struct Profile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alpine {
     /// The release; `latest-stable` if nothing is said.
-    pub release: Release,
+    pub release: Stated<Release>,
     /// The architectures to build for; this machine's if nothing is said. Never empty, none twice.
     pub architectures: Vec<Arch>,
     /// The mirrors, tried in order. Never empty.

@@ -97,6 +97,11 @@ impl ValuePattern {
         }
     }
 
+    /// A value that could be: what stands alone is a name, what stands in one is taken for a number.
+    pub(super) fn invented(&self) -> &'static str {
+        if self.prefix.is_empty() && self.suffix.is_empty() { "x" } else { "0" }
+    }
+
     /// What the `*` stands for in the name of `package`; nothing if the name does not fit.
     #[must_use]
     pub fn value_in<'a>(&self, package: &'a str) -> Option<&'a str> {

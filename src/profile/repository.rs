@@ -134,7 +134,7 @@ impl FromStr for Url {
 }
 
 /// `text` with the credentials of every URL in it hidden.
-pub(super) fn without_credentials(text: &str) -> String {
+pub fn without_credentials(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {

@@ -27,6 +27,8 @@ pub(super) enum Shape {
     Verbatim,
     /// A path relative to the profile, in which variables are replaced.
     Path,
+    /// A string, or a list of strings, taken as they are.
+    VerbatimOrList,
     /// A string or an integer.
     TextOrInteger,
     /// An integer.
@@ -90,7 +92,7 @@ pub(super) const ARCHITECTURE: &[Key] = &[
     key("prune", Shape::Table(PRUNE)),
 ];
 
-const PROVIDER_OF: &[Key] = &[key("provider-of", Shape::Verbatim), key("pattern", Shape::Verbatim)];
+const PROVIDER_OF: &[Key] = &[key("provider-of", Shape::VerbatimOrList), key("pattern", Shape::Verbatim)];
 
 const ALPINE: &[Key] = &[
     key("release", Shape::Text),
@@ -180,6 +182,7 @@ impl Shape {
     fn wanted(&self) -> &'static str {
         match self {
             Self::Text | Self::Verbatim | Self::Path => "a string",
+            Self::VerbatimOrList => "a string or a list of strings",
             Self::TextOrInteger => "a string or an integer",
             Self::Integer => "an integer",
             Self::Boolean => "a boolean (true or false)",
@@ -220,7 +223,12 @@ impl Check {
         match (shape, &node.value) {
             (Shape::Build, _) => self.add(&node.origin, path, Flaw::Build),
             (
-                Shape::Text | Shape::Verbatim | Shape::Path | Shape::TextOrInteger | Shape::Either(..),
+                Shape::Text
+                | Shape::Verbatim
+                | Shape::Path
+                | Shape::VerbatimOrList
+                | Shape::TextOrInteger
+                | Shape::Either(..),
                 Value::Text(_),
             )
             | (Shape::Integer | Shape::TextOrInteger, Value::Integer { .. })
@@ -228,6 +236,11 @@ impl Check {
             (Shape::Appended(of) | Shape::Replaced(of), Value::List(elements)) => {
                 for element in elements {
                     self.element(element, of, shape, path);
+                }
+            }
+            (Shape::VerbatimOrList, Value::List(elements)) => {
+                for element in elements {
+                    self.element(element, &Shape::Verbatim, shape, path);
                 }
             }
             (Shape::Entries { keys, .. }, Value::List(elements)) => {

@@ -130,6 +130,7 @@ fn is_section(shape: &Shape) -> bool {
         Shape::Text
         | Shape::Verbatim
         | Shape::Path
+        | Shape::VerbatimOrList
         | Shape::TextOrInteger
         | Shape::Integer
         | Shape::Boolean

@@ -40,8 +40,8 @@ pub enum Variable {
 /// A variable whose value is a part of the name of the package that the solver picks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderVariable {
-    /// What the package is to provide. No conflict.
-    pub provided: Dependency,
+    /// What the package is to provide: the first of these that any package provides. Never empty; no conflicts.
+    pub provided: Vec<Dependency>,
     /// Which part of its name is the value.
     pub pattern: ValuePattern,
 }
@@ -77,14 +77,31 @@ fn variable(node: &Node) -> Result<Variable, Flaw> {
             _ => Ok(Variable::Text(unescaped(text, &node.origin))),
         };
     }
-    let text = |key| node.get(key).and_then(Node::as_text).ok_or(Flaw::Missing { key });
-    let provided: Dependency = text("provider-of")?.parse()?;
+    let stated = |key| node.get(key).ok_or(Flaw::Missing { key });
+    let provided = stated("provider-of")?;
+    let provided = match provided.as_text() {
+        Some(text) => vec![provided_name(text)?],
+        None => provided
+            .elements()
+            .iter()
+            .filter_map(Node::as_text)
+            .map(provided_name)
+            .collect::<Result<_, _>>()?,
+    };
+    if provided.is_empty() {
+        return Err(Flaw::Missing { key: "provider-of" });
+    }
+    let pattern = ValuePattern::new(stated("pattern")?.as_text().unwrap_or_default())?;
+    Ok(Variable::ProviderOf(ProviderVariable { provided, pattern }))
+}
+
+fn provided_name(text: &str) -> Result<Dependency, Flaw> {
+    let provided: Dependency = text.parse()?;
     if provided.conflict {
         let wanted = "the name of what a package provides";
         return Err(super::value::Invalid::new(&provided.to_string(), wanted).into());
     }
-    let pattern = ValuePattern::new(text("pattern")?)?;
-    Ok(Variable::ProviderOf(ProviderVariable { provided, pattern }))
+    Ok(provided)
 }
 
 fn unescaped(text: &str, origin: &Origin) -> String {
@@ -298,7 +315,7 @@ mod tests {
     fn variables() -> Variables {
         let stated = |value| Stated { value, origin: Origin::Default };
         let provider = ProviderVariable {
-            provided: Dependency::on("php-fpm"),
+            provided: vec![Dependency::on("php-fpm")],
             pattern: ValuePattern::new("php*-fpm").unwrap(),
         };
         [

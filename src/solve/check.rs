@@ -325,7 +325,7 @@ fn steps_lead_to(
 
 #[cfg(test)]
 mod tests {
-    use super::super::solution::{Chosen, RepositoryNumber, Step};
+    use super::super::solution::{Chosen, Reason, RepositoryNumber, Step};
     use super::super::{Options, Repository};
     use super::*;
     use crate::apk::index::Index;
@@ -359,7 +359,9 @@ mod tests {
                 .clone()
                 .map(|source| Step { action: Action::Install, source, tag: None })
                 .collect(),
-            packages: sources.map(|source| Chosen { source, tag: None }).collect(),
+            packages: sources
+                .map(|source| Chosen { source, tag: None, reason: Reason::World(Dependency::on("a")) })
+                .collect(),
         };
         check(&repositories, None, &request, &solution)
     }

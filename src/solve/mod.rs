@@ -42,7 +42,7 @@ use crate::apk::index::Index;
 use crate::arch::Arch;
 
 pub use refusal::Refusal;
-pub use solution::{Action, Chosen, RepositoryNumber, Solution, Source, Step};
+pub use solution::{Action, Chosen, Reason, RepositoryNumber, Solution, Source, Step};
 
 /// A repository packages may come from. Their order matters: the earlier is preferred.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ pub fn solve(
     if !culprits.is_empty() {
         return Err(Refusal::Unsatisfiable { culprits });
     }
-    let solution = order::arrange(&graph, &state);
+    let solution = order::arrange(&graph, &state, &reach);
     check::check(repositories, installed, request, &solution)
         .map_err(|violation| Refusal::Unproven { violation })?;
     Ok(solution)

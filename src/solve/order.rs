@@ -12,14 +12,16 @@ use std::collections::HashMap;
 use super::graph::{Graph, Need, PackageId, compare_names};
 use super::names::Resident;
 use super::purge::Purger;
-use super::solution::{Action, Chosen, Solution, Source, Step};
+use super::reach::{self, Reach};
+use super::solution::{Action, Chosen, Reason, Solution, Source, Step};
 use super::state::State;
 use super::table::Table;
 use super::tags::TagSet;
+use crate::apk::dependency::Tag;
 use crate::apk::version;
 
 /// Arranges what was decided into steps.
-pub(super) fn arrange(graph: &Graph<'_>, state: &State) -> Solution {
+pub(super) fn arrange(graph: &Graph<'_>, state: &State, reach: &Reach) -> Solution {
     let residents = residents(graph);
     let mut arranger = Arranger {
         graph,
@@ -36,7 +38,7 @@ pub(super) fn arrange(graph: &Graph<'_>, state: &State) -> Solution {
         }
     }
     arranger.purger.purge_the_rest(&mut arranger.steps);
-    let packages = arranger.packages();
+    let packages = arranger.packages(reach);
     Solution { steps: arranger.steps, packages }
 }
 
@@ -122,10 +124,10 @@ impl Arranger<'_> {
 
     fn emit(&mut self, package: PackageId) {
         let node = &self.graph.packages[package];
-        let Some(chosen) = self.chosen(package) else { return };
+        let Some((source, tag)) = self.source(package) else { return };
         let old = self.residents.get(node.package.name()).copied();
         let action = match (node.installed, old) {
-            (Some(resident), _) if resident.tag == chosen.tag.as_ref() => return,
+            (Some(resident), _) if resident.tag == tag.as_ref() => return,
             (Some(_), _) => Action::Repin,
             (None, None) => Action::Install,
             (None, Some((resident, version))) => {
@@ -137,7 +139,7 @@ impl Arranger<'_> {
                 }
             }
         };
-        self.steps.push(Step { action, source: chosen.source, tag: chosen.tag });
+        self.steps.push(Step { action, source, tag });
         if let (None, Some((resident, _))) = (node.installed, old) {
             self.purger.purge_what_is_released(resident.number, &mut self.steps);
         }
@@ -145,7 +147,7 @@ impl Arranger<'_> {
 
     /// Where a chosen package comes from and what it is pinned to: an untagged repository if one may be
     /// used, else the first that may.
-    fn chosen(&self, package: PackageId) -> Option<Chosen> {
+    fn source(&self, package: PackageId) -> Option<(Source, Option<Tag>)> {
         let (node, universe) = (&self.graph.packages[package], self.graph.universe);
         let allowed = self.state.packages[package].allowed;
         let copies = &universe.candidates[node.candidate].copies;
@@ -166,15 +168,27 @@ impl Arranger<'_> {
             // Diagnosis refuses a package that may come from nowhere.
             (None, None) => return None,
         };
-        Some(Chosen { source, tag })
+        Some((source, tag))
     }
 
-    fn packages(&self) -> Vec<Chosen> {
+    fn chosen(&self, package: PackageId, reach: &Reach) -> Option<Chosen> {
+        let (source, tag) = self.source(package)?;
+        let of = |package: PackageId| Some(self.source(package)?.0);
+        // What was chosen and has no reason is not needed, and was taken back.
+        let reason = match reach.reason(package)? {
+            reach::Reason::World(dependency) => Reason::World(dependency.clone()),
+            reach::Reason::Package(by, dependency) => Reason::Package(of(*by)?, dependency.clone()),
+            reach::Reason::With(by) => Reason::With(of(*by)?),
+        };
+        Some(Chosen { source, tag, reason })
+    }
+
+    fn packages(&self, reach: &Reach) -> Vec<Chosen> {
         let mut chosen: Vec<PackageId> =
             self.graph.packages.keys().filter(|package| self.state.packages[*package].chosen).collect();
         let name = |package: &PackageId| self.graph.packages[*package].package.name();
         chosen.sort_by(|a, b| compare_names(name(a), name(b)));
-        chosen.into_iter().filter_map(|package| self.chosen(package)).collect()
+        chosen.into_iter().filter_map(|package| self.chosen(package, reach)).collect()
     }
 }
 

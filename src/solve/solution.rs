@@ -1,7 +1,7 @@
 //! What the solver answers: the packages of the resulting tree and the steps that lead there.
 
 use super::{Installed, Repository};
-use crate::apk::dependency::Tag;
+use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::{Package, PackageNumber};
 
 /// The number of a repository in the order they were given, counted from 0.
@@ -62,6 +62,19 @@ pub struct Chosen {
     pub source: Source,
     /// The tag it is pinned to.
     pub tag: Option<Tag>,
+    /// Why it is needed: the first reason found, nearest to the world.
+    pub reason: Reason,
+}
+
+/// Why a package is part of a solution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The world asks for it.
+    World(Dependency),
+    /// A package depends on it.
+    Package(Source, Dependency),
+    /// It comes by itself with a package that completed what it waits for.
+    With(Source),
 }
 
 /// A world satisfied.

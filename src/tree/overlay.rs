@@ -111,6 +111,8 @@ impl Tree {
         {
             there.mode = item.mode.unwrap_or(there.mode);
             there.owner = owner.unwrap_or(there.owner);
+            // It stays even if the package it came from does not.
+            there.origin = Origin::Profile;
             return Ok(());
         }
         let inode = Inode {

@@ -74,6 +74,7 @@ impl Installation {
             if self.database.directory_owners(path).next().is_none()
                 && let Ok(physical) = self.tree.physical(path)
                 && self.tree.is_directory(&physical)
+                && self.tree.get(&physical).is_none_or(|inode| inode.origin != Origin::Profile)
             {
                 // One that is not empty stays, by the tree's own rule.
                 let _ = self.tree.remove(&physical);
@@ -81,10 +82,14 @@ impl Installation {
         }
     }
 
-    /// Whether what lies at `path` is another package's: links between directories may have led both there.
+    /// Whether what lies at `path` is another package's, because links between directories may have led both there;
+    /// or the profile's, which has put it there itself.
     fn is_of_another(&self, path: &TreePath, package: &InstalledPackage) -> bool {
-        let origin = self.tree.get(path).map(|inode| &inode.origin);
-        matches!(origin, Some(Origin::Package(name)) if **name != *package.name())
+        match self.tree.get(path).map(|inode| &inode.origin) {
+            Some(Origin::Package(name)) => **name != *package.name(),
+            Some(Origin::Profile) => true,
+            Some(Origin::Base | Origin::Generated) | None => false,
+        }
     }
 
     fn is_changed(&self, physical: &TreePath, file: &InstalledFile) -> Result<bool, ContentError> {

@@ -214,8 +214,11 @@ fn profiles_are_listed_shown_and_checked() {
     let shown = run("show demo --format json").stdout_json();
     assert_eq!(shown["image"]["user"]["value"], "2000:2000");
     assert!(shown["image"]["user"]["origin"].as_str().unwrap().starts_with("demo (built-in):"));
-    assert_eq!(run("check --text-only").stdout_text(), "base: ok\ndemo: ok\n");
-    assert_eq!(run("check demo").stdout_text(), "demo: ok, 5 packages\n");
+    let checked = run("check --text-only").stdout_text();
+    let listed = listed.as_array().unwrap().iter().map(|listed| listed["name"].as_str().unwrap());
+    let names: Vec<&str> = checked.lines().map(|line| line.strip_suffix(" ok").unwrap().trim()).collect();
+    assert_eq!(names, listed.collect::<Vec<_>>());
+    assert_eq!(run("check demo --arch x86_64").stdout_text(), "demo  ok, 5 packages, 5.0 kB to fetch\n");
 }
 
 #[test]
@@ -261,7 +264,7 @@ fn checking_profiles_names_every_one_that_is_wrong() {
     insta::assert_snapshot!(outcome.stdout_text() + &outcome.stderr_text());
     let ok: Vec<_> = checked.as_array().unwrap().iter().map(|one| one["ok"].as_bool().unwrap()).collect();
     assert_eq!(ok, [false, false, true]);
-    assert_eq!(checked[2]["packages"], 17);
+    assert_eq!(checked[2]["images"][0]["packages"], 17);
 }
 
 #[test]

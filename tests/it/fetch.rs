@@ -21,10 +21,10 @@ use apkcompose::profile::release::{Branch, Release};
 use apkcompose::report::{Reporter, Silent, Step};
 use apkcompose::store::{Prune, Store, StoredPackage};
 
+use crate::fetching::fetcher;
 use crate::made::{self, Made, flipped, key, keyring, other_key};
 use crate::support::command::Dir;
 use crate::support::data::Alpine;
-use crate::support::fetcher::fetcher;
 use crate::support::mirror::Mirror;
 use crate::support::{files, need};
 

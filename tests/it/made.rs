@@ -54,7 +54,12 @@ impl Made {
 
 /// The package `name` 1-r0 for `x86_64` with one file, `usr/share/NAME`, signed with `key`.
 pub(crate) fn package(name: &str, content: &[u8], key: &SigningKey) -> Made {
-    let version = "1-r0";
+    package_of(name, "1-r0", &[(&format!("usr/share/{name}"), 0o644, content)], key)
+}
+
+/// The package `name` of `version` for `x86_64` with `files`, each a path, a mode and its content, signed with
+/// `key`.
+pub(crate) fn package_of(name: &str, version: &str, files: &[(&str, u32, &[u8])], key: &SigningKey) -> Made {
     let info = PackageInfo {
         name: name.to_owned(),
         version: version.to_owned(),
@@ -62,21 +67,24 @@ pub(crate) fn package(name: &str, content: &[u8], key: &SigningKey) -> Made {
         build_time: Some(1_700_000_000),
         ..PackageInfo::default()
     };
-    let entry = |path: &str, kind, mode| PackageFile {
-        path: TreePath::relative(path).unwrap(),
+    let entry = |path: TreePath, kind, mode| PackageFile {
+        path,
         kind,
         mode,
         owner: PackageOwner::root(),
         mtime: 1_700_000_000,
         xattrs: BTreeMap::new(),
     };
-    let mut entries = [
-        entry("usr", PackageFileKind::Directory, 0o755),
-        entry("usr/share", PackageFileKind::Directory, 0o755),
-        entry(&format!("usr/share/{name}"), PackageFileKind::File(Content::of_bytes(content)), 0o644),
-    ];
-    let bytes = write_package(&info, &Scripts::new(), &mut entries, Some(key)).unwrap();
-    of_bytes(bytes)
+    let mut entries = BTreeMap::new();
+    for (path, mode, content) in files {
+        let path = TreePath::relative(path).unwrap();
+        let above = path.ancestors().filter(|above| !above.is_root());
+        entries.extend(above.map(|path| (path.clone(), entry(path, PackageFileKind::Directory, 0o755))));
+        let file = PackageFileKind::File(Content::of_bytes(*content));
+        entries.insert(path.clone(), entry(path, file, *mode));
+    }
+    let mut entries: Vec<PackageFile> = entries.into_values().collect();
+    of_bytes(write_package(&info, &Scripts::new(), &mut entries, Some(key)).unwrap())
 }
 
 /// The package in `bytes`.

@@ -17,6 +17,8 @@ mod archive;
 mod attacks;
 /// A base that is believed for the signed packages it was made of.
 mod base_proof;
+/// The built-in profiles against real indexes, and built where their packages are here.
+mod built_in_profiles;
 /// The command line as its users meet it.
 mod command_line;
 // The example that builds the repository uses another part of it.
@@ -31,6 +33,8 @@ mod demo_repository;
 mod engines;
 /// Where bytes come from: indexes, packages, releases, and what is refused of them.
 mod fetch;
+/// What fetching needs, for tests of the library.
+mod fetching;
 /// Which module may import which.
 mod floors;
 /// Archives that other programs wrote.
@@ -41,16 +45,26 @@ mod formats;
 mod harness;
 /// Packages, indexes and keys made by the tests themselves.
 mod made;
+/// Mirrors over the network, and everything that goes wrong there.
+mod network;
 /// The solver against the recorded answers of the real apk.
 mod oracle;
 /// The oracles themselves: what the comparison with the real apk, Docker and the others rests on.
 mod oracles;
 /// Every form of output: who accepts it, what they read back, what is in it; and images as bases.
 mod outputs;
+/// The built-in profiles of PHP-FPM and nginx, run by Docker.
+mod php_images;
 /// Every bad input, end to end: its exit code, its message, and that nothing is left behind.
 mod refusals;
+/// Which release a word of the profile comes to, the same everywhere.
+mod releases;
 /// The same bytes whatever the surroundings.
 mod reproducible;
+/// What is warned of once a profile is answered, and what scanners are told by an image.
+mod scanners;
+/// The server that tests have for a mirror, as curl sees it.
+mod server;
 /// The solver's case files.
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.

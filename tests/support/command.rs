@@ -203,17 +203,20 @@ impl<'a> TestCommand<'a> {
         self.under(setpriv)
     }
 
+    /// The command itself, for a test that does more than wait for its end.
+    pub(crate) fn to_command(&self) -> Command {
+        let mut words = self.under.iter().map(OsString::as_os_str).chain([self.binary.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or_else(|| OsStr::new(BINARY)));
+        command.args(words).args(&self.arguments);
+        command.env_clear().envs(&self.environment).current_dir(&self.working_directory);
+        command
+    }
+
     /// Runs it, whatever comes out.
     pub(crate) fn run(self) -> Outcome {
         let described = self.to_string();
-        let mut words = self.under.iter().map(OsString::as_os_str).chain([self.binary.as_os_str()]);
-        let program = words.next().unwrap_or_else(|| OsStr::new(BINARY));
-        let mut child = Command::new(program)
-            .args(words)
-            .args(&self.arguments)
-            .env_clear()
-            .envs(&self.environment)
-            .current_dir(&self.working_directory)
+        let mut child = self
+            .to_command()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -15,6 +15,17 @@ pub enum HttpError {
         /// Why.
         reason: String,
     },
+    /// There are no certificates to hold a server against.
+    #[error(
+        "{url} cannot be read: there are no certificates of authorities to hold the server against: {reason}{}",
+        named_certificates()
+    )]
+    NoAuthorities {
+        /// What was asked for.
+        url: Shown,
+        /// Why there are none.
+        reason: String,
+    },
     /// The server, or the proxy before it, does not take a connection, or its name is not known.
     #[error("{url} cannot be reached: {reason}")]
     Unreachable {
@@ -54,7 +65,7 @@ pub enum HttpError {
         limit: Duration,
     },
     /// The connection broke, or what came on it is not HTTP.
-    #[error("{url}: the connection broke after {got} bytes: {reason}")]
+    #[error("{url}: {}: {reason}", broken(*.got))]
     Broken {
         /// What was asked for.
         url: Shown,
@@ -64,7 +75,7 @@ pub enum HttpError {
         reason: String,
     },
     /// The server has an answer, and it is no file.
-    #[error("{url}: the server answered {status}")]
+    #[error("{url}: the server answered {status}{}", asked(.retry_after.as_ref()))]
     Status {
         /// What was asked for.
         url: Shown,
@@ -145,6 +156,20 @@ impl Status {
     }
 }
 
+fn broken(got: u64) -> String {
+    if got == 0 { "no answer came".to_owned() } else { format!("it broke off after {got} bytes") }
+}
+
+/// What a server that is not ready asks for.
+fn asked(retry_after: Option<&Duration>) -> String {
+    retry_after.map(|time| format!(" and asks for {} of patience", seconds(time))).unwrap_or_default()
+}
+
+fn named_certificates() -> String {
+    let named = std::env::var("SSL_CERT_FILE").ok().filter(|name| !name.is_empty());
+    named.map(|name| format!(" (SSL_CERT_FILE is {name})")).unwrap_or_default()
+}
+
 fn seconds(time: &Duration) -> String {
     let seconds = time.as_secs_f64();
     if time.subsec_nanos() == 0 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
@@ -183,6 +208,7 @@ impl HttpError {
             Self::Unreachable { .. } | Self::Certificate { .. } => true,
             Self::Stalled { got, .. } | Self::Broken { got, .. } => *got == 0,
             Self::Client { .. }
+            | Self::NoAuthorities { .. }
             | Self::Slow { .. }
             | Self::Status { .. }
             | Self::TooLarge { .. }
@@ -199,6 +225,7 @@ impl Explain for HttpError {
     fn kind(&self) -> Kind {
         match self {
             Self::Client { .. }
+            | Self::NoAuthorities { .. }
             | Self::Unreachable { .. }
             | Self::Stalled { .. }
             | Self::Slow { .. }
@@ -207,14 +234,18 @@ impl Explain for HttpError {
             | Self::Redirections { .. }
             | Self::Redirection { .. }
             | Self::Changed { .. } => Kind::Missing,
-            Self::TooLarge { .. } | Self::Certificate { .. } | Self::Downgrade { .. } => Kind::Integrity,
+            Self::TooLarge { .. } => Kind::Limit,
+            Self::Certificate { .. } | Self::Downgrade { .. } => Kind::Integrity,
             Self::Interrupted => Kind::Interrupted,
         }
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Client { .. } => "SSL_CERT_FILE names a file with the certificates of authorities to trust",
+            Self::Client { .. } | Self::Interrupted => return None,
+            Self::NoAuthorities { .. } => {
+                "install ca-certificates, or let SSL_CERT_FILE name a file with the certificates of authorities to trust"
+            }
             Self::Unreachable { .. } => {
                 "look at the network and at http_proxy and https_proxy, or add another --mirror; --offline works with what is in the cache"
             }
@@ -226,6 +257,9 @@ impl Explain for HttpError {
             Self::Status { status, .. } if status.is_about_credentials() => {
                 "a name and password go into the mirror's URL or into ~/.netrc (or the file that NETRC names)"
             }
+            Self::Status { status, .. } if status.is_transient() => {
+                "that is the server's trouble: try later, or add another --mirror"
+            }
             Self::Status { .. } | Self::Redirections { .. } | Self::Redirection { .. } => {
                 "look at the mirror's address, or use another --mirror"
             }
@@ -233,7 +267,6 @@ impl Explain for HttpError {
             Self::Downgrade { .. } => {
                 "anybody on the way could change what is not encrypted: name the place by an http URL if that is meant"
             }
-            Self::Interrupted => return None,
         };
         Some(hint.to_owned())
     }
@@ -243,6 +276,7 @@ impl Explain for HttpError {
             Self::Unreachable { .. } | Self::Stalled { .. } | Self::Slow { .. } | Self::Broken { .. } => true,
             Self::Status { status, .. } => status.is_transient(),
             Self::Client { .. }
+            | Self::NoAuthorities { .. }
             | Self::Certificate { .. }
             | Self::TooLarge { .. }
             | Self::Redirections { .. }

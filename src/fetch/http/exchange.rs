@@ -14,13 +14,12 @@ use super::address::{Address, Server, shown};
 use super::error::{HttpError, Status};
 use super::netrc::Netrc;
 use super::range::Validators;
-use super::{NetworkOptions, retry};
+use super::{GLANCE, NetworkOptions, retry};
+use crate::profile::repository::without_credentials;
 use crate::report::Reporter;
 
 /// How often a file may be somewhere else.
 const MAX_REDIRECTIONS: usize = 10;
-/// How often is looked whether the user wants to stop.
-const GLANCE: Duration = Duration::from_millis(100);
 /// How the program names itself.
 const USER_AGENT: &str = concat!("apkcompose/", env!("CARGO_PKG_VERSION"));
 
@@ -29,6 +28,8 @@ const USER_AGENT: &str = concat!("apkcompose/", env!("CARGO_PKG_VERSION"));
 pub(super) struct Client {
     runtime: Runtime,
     http: reqwest::Client,
+    /// Why nobody can be held against an authority: then only what is not encrypted can be read.
+    no_authorities: Option<String>,
     netrc: Netrc,
     timeout: Duration,
 }
@@ -63,14 +64,25 @@ impl Client {
             .enable_all()
             .build()
             .map_err(|error| failed(&error))?;
-        let client = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(options.timeout)
-            .pool_max_idle_per_host(options.connections.get())
-            .build()
-            .map_err(|error| failed(&error))?;
-        Ok(Self { runtime, http: client, netrc: Netrc::of_user(), timeout: options.timeout })
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(USER_AGENT)
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(options.timeout)
+                .pool_max_idle_per_host(options.connections.get())
+        };
+        let (http, no_authorities) = match builder().build() {
+            Ok(http) => (http, None),
+            Err(error) => {
+                let nobody = rustls::ClientConfig::builder()
+                    .with_root_certificates(rustls::RootCertStore::empty())
+                    .with_no_client_auth();
+                let http = builder().tls_backend_preconfigured(nobody).build();
+                (http.map_err(|error| failed(&error))?, Some(innermost(&error)))
+            }
+        };
+        let (netrc, timeout) = (Netrc::of_user(), options.timeout);
+        Ok(Self { runtime, http, no_authorities, netrc, timeout })
     }
 
     /// Asks for what is at `address`; the answer's head has come, its body has not.
@@ -98,6 +110,9 @@ impl Client {
         wish: &Wish,
         reporter: &dyn Reporter,
     ) -> Result<Response, HttpError> {
+        if let Some(reason) = self.no_authorities.as_ref().filter(|_| url.scheme() == "https") {
+            return Err(HttpError::NoAuthorities { url: shown(url), reason: reason.clone() });
+        }
         let method = if wish.head_only { Method::HEAD } else { Method::GET };
         let mut request = self.http.request(method, url.clone()).headers(headers(wish));
         if let Some((user, password)) = self.credentials(address, url) {
@@ -217,7 +232,10 @@ fn is_redirection(status: StatusCode) -> bool {
 /// Where an answer from `url` leads.
 fn redirection(address: &Address, url: &Url, headers: &HeaderMap) -> Result<Url, HttpError> {
     let location = text(headers, &header::LOCATION).unwrap_or_default();
-    let nowhere = || HttpError::Redirection { url: address.shown(), location: location.clone() };
+    let nowhere = || {
+        let location = without_credentials(&location);
+        HttpError::Redirection { url: address.shown(), location }
+    };
     let mut to = url.join(&location).map_err(|_| nowhere())?;
     if location.is_empty() || !matches!(to.scheme(), "http" | "https") {
         return Err(nowhere());
@@ -253,30 +271,47 @@ pub(super) fn refusal(address: &Address, response: &Response) -> HttpError {
 
 /// What a failure to ask is.
 fn failure(address: &Address, url: &Url, error: &reqwest::Error) -> HttpError {
-    let reason = innermost(error);
+    let mut reason = innermost(error);
     // Behind a redirection the address alone would mislead.
-    let url = if *url == address.url { address.shown() } else { shown(url) };
+    if *url != address.url {
+        reason = format!("it is redirected to {}: {reason}", shown(url));
+    }
+    let asked = address.shown();
     if is_about_certificate(error) {
-        return HttpError::Certificate { url, reason };
+        return HttpError::Certificate { url: asked, reason };
     }
     if error.is_connect() || error.is_timeout() {
-        return HttpError::Unreachable { url, reason };
+        return HttpError::Unreachable { url: asked, reason: reason + &proxy(url) };
     }
-    HttpError::Broken { url, got: 0, reason }
+    HttpError::Broken { url: asked, got: 0, reason }
+}
+
+/// The proxy that `url` may be reached through, in words; empty without one.
+fn proxy(url: &Url) -> String {
+    let own = format!("{}_proxy", url.scheme());
+    let variables = [own.clone(), own.to_ascii_uppercase(), "all_proxy".to_owned(), "ALL_PROXY".to_owned()];
+    let set = variables.iter().find_map(|name| {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+        Some(format!(" ({name} is {})", without_credentials(&value)))
+    });
+    set.unwrap_or_default()
 }
 
 /// Whether the other end could not show who it is. Other failures of TLS may pass.
 fn is_about_certificate(error: &reqwest::Error) -> bool {
     let mut source = error.source();
     while let Some(error) = source {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        if let Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) = tls {
+        if let Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) =
+            error.downcast_ref()
+        {
             return true;
         }
-        source = error.source();
+        // The source of an error of the system is not what is in it, but the source of that.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        source = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     false
 }

@@ -37,11 +37,12 @@ pub(super) use transfer::{Answer, Transfer};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use self::address::Server;
 use self::exchange::Client;
+use crate::report::Reporter;
 
 /// How the network is used.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +86,20 @@ impl Default for NetworkOptions {
     }
 }
 
+/// The right to one of the connections, as long as it lasts.
+#[derive(Debug)]
+struct Turn<'a>(&'a Network);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.transfers() -= 1;
+        self.0.fewer.notify_one();
+    }
+}
+
+/// How often is looked whether the user wants to stop.
+const GLANCE: Duration = Duration::from_millis(100);
+
 /// What was found where a document may be.
 #[derive(Debug, Clone)]
 pub(super) enum Seen {
@@ -107,6 +122,10 @@ pub struct Network {
     documents: Mutex<HashMap<String, Seen>>,
     /// Whether copies that others keep on the way may not serve.
     past_caches: AtomicBool,
+    /// How many transfers there are.
+    transfers: Mutex<usize>,
+    /// Told when there is one less.
+    fewer: Condvar,
 }
 
 impl Network {
@@ -152,11 +171,30 @@ impl Network {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(server.to_owned())
     }
 
+    /// Waits until there are fewer transfers than connections, and counts one more.
+    fn begin_transfer(&self, reporter: &dyn Reporter) -> Result<Turn<'_>, HttpError> {
+        let mut transfers = self.transfers();
+        while *transfers >= self.options.connections.get() {
+            if reporter.interrupted() {
+                return Err(HttpError::Interrupted);
+            }
+            let waited = self.fewer.wait_timeout(transfers, GLANCE);
+            (transfers, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        *transfers += 1;
+        Ok(Turn(self))
+    }
+
+    fn transfers(&self) -> MutexGuard<'_, usize> {
+        self.transfers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn client(&self) -> Result<&Client, HttpError> {
         self.client.get_or_init(|| Client::new(&self.options)).as_ref().map_err(Clone::clone)
     }
 
-    fn is_past_caches(&self) -> bool {
+    /// Whether copies that others keep, or the store, may not serve.
+    pub(super) fn is_past_caches(&self) -> bool {
         self.past_caches.load(Ordering::Relaxed)
     }
 

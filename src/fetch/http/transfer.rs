@@ -16,7 +16,7 @@ use super::error::HttpError;
 use super::exchange::{self, Client, Wish, pause, refusal, validators};
 use super::range::{ContentRange, Validators};
 use super::retry::Attempts;
-use super::{Network, NetworkOptions};
+use super::{Network, NetworkOptions, Turn};
 use crate::report::Reporter;
 
 /// So many bytes a second are the least that is worth waiting for.
@@ -32,8 +32,16 @@ pub(in super::super) enum Answer<'a> {
     File(Box<Transfer<'a>>),
 }
 
+/// What a server has, its bytes not looked at.
+enum Head {
+    NotThere,
+    NotModified,
+    File(Response),
+}
+
 /// A file that is being read.
 pub(in super::super) struct Transfer<'a> {
+    _turn: Turn<'a>,
     client: &'a Client,
     options: NetworkOptions,
     reporter: &'a dyn Reporter,
@@ -63,6 +71,7 @@ impl<'a> Transfer<'a> {
         reporter: &'a dyn Reporter,
     ) -> Result<Answer<'a>, HttpError> {
         let client = network.client()?;
+        let turn = network.begin_transfer(reporter)?;
         let server = Server::of(&address.url);
         let wish = Wish { past_caches: network.is_past_caches(), ..wish };
         let mut attempts = Attempts::new(network.options().retries);
@@ -70,7 +79,28 @@ impl<'a> Transfer<'a> {
             if let Some(error) = network.given_up(&server) {
                 return Err(error.at(address.shown()));
             }
-            match Self::open_once(client, network.options(), address, &wish, reporter) {
+            match Self::ask(client, address, &wish, reporter) {
+                Ok(Head::NotThere) => return Ok(Answer::NotThere),
+                Ok(Head::NotModified) => return Ok(Answer::NotModified),
+                Ok(Head::File(response)) => {
+                    let transfer = Self {
+                        _turn: turn,
+                        client,
+                        options: *network.options(),
+                        reporter,
+                        address: address.clone(),
+                        length: response.content_length(),
+                        validators: validators(response.headers()),
+                        response: Some(response),
+                        chunk: Bytes::new(),
+                        got: 0,
+                        skip: 0,
+                        past_caches: wish.past_caches,
+                        attempts: Attempts::new(network.options().retries),
+                        pace: Pace::default(),
+                    };
+                    return Ok(Answer::File(Box::new(transfer)));
+                }
                 Err(HttpError::Interrupted) => return Err(HttpError::Interrupted),
                 Err(error) => match attempts.after(&error, 0, chance()) {
                     Some(wait) => pause(wait, reporter)?,
@@ -80,40 +110,23 @@ impl<'a> Transfer<'a> {
                     }
                     None => return Err(error),
                 },
-                answer => return answer,
             }
         }
     }
 
-    fn open_once(
-        client: &'a Client,
-        options: &NetworkOptions,
+    fn ask(
+        client: &Client,
         address: &Address,
         wish: &Wish,
-        reporter: &'a dyn Reporter,
-    ) -> Result<Answer<'a>, HttpError> {
+        reporter: &dyn Reporter,
+    ) -> Result<Head, HttpError> {
         let response = client.ask(address, wish, reporter)?;
         match response.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(Answer::NotThere),
-            StatusCode::NOT_MODIFIED if wish.unless.is_some() => return Ok(Answer::NotModified),
-            _ => return Err(refusal(address, &response)),
+            StatusCode::OK => Ok(Head::File(response)),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Head::NotThere),
+            StatusCode::NOT_MODIFIED if wish.unless.is_some() => Ok(Head::NotModified),
+            _ => Err(refusal(address, &response)),
         }
-        Ok(Answer::File(Box::new(Self {
-            client,
-            options: *options,
-            reporter,
-            address: address.clone(),
-            length: response.content_length(),
-            validators: validators(response.headers()),
-            response: Some(response),
-            chunk: Bytes::new(),
-            got: 0,
-            skip: 0,
-            past_caches: wish.past_caches,
-            attempts: Attempts::new(options.retries),
-            pace: Pace::default(),
-        })))
     }
 
     /// How long the file is, in bytes, if the server says so.

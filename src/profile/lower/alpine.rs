@@ -7,6 +7,7 @@ use crate::profile::error::Flaw;
 use crate::profile::model::{Alpine, Base, BaseTrust, Upgrade};
 use crate::profile::origin::{Origin, Stated};
 use crate::profile::reader::{TableReader, boolean, parsed, profile_path, stated, text};
+use crate::profile::release::Release;
 use crate::profile::repository::{DEFAULT_MIRROR, Mirror, RepositoryEntry, RepositoryLocation};
 use crate::profile::value::Invalid;
 
@@ -16,7 +17,9 @@ const DEFAULT_REPOSITORIES: [&str; 2] = ["main", "community"];
 /// Reads `[alpine]`, with the defaults for what it does not say.
 pub(crate) fn alpine(table: &TableReader<'_>) -> Alpine {
     Alpine {
-        release: table.value("release", parsed).unwrap_or_default(),
+        release: table
+            .value("release", stated(parsed))
+            .unwrap_or_else(|| Stated { value: Release::default(), origin: Origin::Default }),
         architectures: architectures(table),
         mirrors: mirrors(table),
         base: table.value("base", base).unwrap_or(Base::Minirootfs),

@@ -1,5 +1,7 @@
 use super::*;
-use crate::tree::made::{Package, has, installation, package, path};
+use crate::content::Content;
+use crate::tree::made::{Package, has, installation, package, path, text};
+use crate::tree::overlay::{Overlaid, OverlaidKind};
 use crate::tree::{Inode, Mode};
 
 fn link(installation: &mut Installation, at: &str, target: &str) {
@@ -34,6 +36,22 @@ fn a_pruned_package_goes_with_the_links_of_nobodys_that_led_to_it() {
     assert!(installation.database.package("tool").is_none());
     let world: Vec<_> = installation.database.world.iter().map(ToString::to_string).collect();
     assert_eq!(world, ["user"]);
+}
+
+#[test]
+fn what_the_profile_names_stays_where_the_package_goes_that_had_it_too() {
+    let tool = package("tool").file("bin/tool", "tool").file("etc/conf", "theirs").directory("tmp", 0o755);
+    let mut installation = installation(&[tool.directory("var/spool", 0o755)]);
+    let item = |at: &str, kind| Overlaid { path: path(at), kind, mode: None, owner: None };
+    let mine = OverlaidKind::File(Content::of_bytes(*b"mine"));
+    installation.tree.overlay(&[item("tmp", OverlaidKind::Directory), item("etc/conf", mine)]).unwrap();
+
+    installation.prune_packages(["tool"]);
+
+    let names = ["bin/tool", "etc/conf", "tmp", "var/spool"];
+    let there: Vec<_> = names.into_iter().filter(|name| has(&installation.tree, name)).collect();
+    assert_eq!(there, ["etc/conf", "tmp"]);
+    assert_eq!(text(&installation.tree, "etc/conf"), "mine");
 }
 
 #[test]

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 use super::Scene;
 use super::hostile::{Said, gzip, tar};
+use crate::fetching::fetcher;
 use crate::made::flipped;
 use crate::support::command::Dir;
-use crate::support::fetcher::fetcher;
 use crate::support::files;
 
 /// What is done to a document before it is stored under its digest.

@@ -16,9 +16,9 @@ use apkcompose::store::Store;
 
 use super::hostile::{self, MINIROOTFS, OVER_MIRROR, RELEASES, Said};
 use super::tree;
+use crate::fetching::fetcher;
 use crate::made::{self, Made, flipped};
 use crate::support::command::Dir;
-use crate::support::fetcher::fetcher;
 use crate::support::files;
 
 const INDEX: &str = "mirror/v3.19/main/x86_64/APKINDEX.tar.gz";
@@ -73,6 +73,7 @@ impl Sound {
             scripts: ScriptPolicy::Auto,
             epoch: None,
             context: None,
+            today: None,
         };
         let store = Store::open(&self.store()).unwrap();
         let built = match compose::build(&fetcher(&store, 1, &Silent), &self.draft, &options) {

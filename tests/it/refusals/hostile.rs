@@ -14,7 +14,7 @@ use crate::support::command::Dir;
 
 /// An entry of a tar.
 #[derive(Debug, Clone)]
-pub(super) struct Said {
+pub(crate) struct Said {
     path: Vec<u8>,
     kind: u8,
     target: Vec<u8>,
@@ -29,7 +29,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    pub(super) fn of(path: impl AsRef<[u8]>, kind: u8) -> Self {
+    pub(crate) fn of(path: impl AsRef<[u8]>, kind: u8) -> Self {
         Self {
             path: path.as_ref().to_vec(),
             kind,
@@ -44,40 +44,40 @@ impl Said {
         }
     }
 
-    pub(super) fn file(path: &str, content: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(path: &str, content: impl AsRef<[u8]>) -> Self {
         Self { content: content.as_ref().to_vec(), ..Self::of(path, b'0') }
     }
 
-    pub(super) fn program(path: &str, content: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn program(path: &str, content: impl AsRef<[u8]>) -> Self {
         Self { mode: 0o755, ..Self::file(path, content) }
     }
 
-    pub(super) fn dir(path: &str) -> Self {
+    pub(crate) fn dir(path: &str) -> Self {
         Self::of(path, b'5')
     }
 
-    pub(super) fn symlink(path: &str, target: &str) -> Self {
+    pub(crate) fn symlink(path: &str, target: &str) -> Self {
         Self { target: target.into(), mode: 0o777, ..Self::of(path, b'2') }
     }
 
-    pub(super) fn hard_link(path: &str, target: &str) -> Self {
+    pub(crate) fn hard_link(path: &str, target: &str) -> Self {
         Self { target: target.into(), ..Self::of(path, b'1') }
     }
 
-    pub(super) fn device(path: &str, kind: u8, major: u32, minor: u32) -> Self {
+    pub(crate) fn device(path: &str, kind: u8, major: u32, minor: u32) -> Self {
         Self { device: (major, minor), ..Self::of(path, kind) }
     }
 
-    pub(super) fn record(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn record(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.records.push((name.to_owned(), value.as_ref().to_vec()));
         self
     }
 
-    pub(super) fn size(self, size: u64) -> Self {
+    pub(crate) fn size(self, size: u64) -> Self {
         Self { size: Some(size), ..self }
     }
 
-    pub(super) fn without_checksum(self) -> Self {
+    pub(crate) fn without_checksum(self) -> Self {
         Self { has_checksum: false, ..self }
     }
 
@@ -135,7 +135,7 @@ fn record(name: &str, value: &[u8]) -> Vec<u8> {
 }
 
 /// A tar of `entries` without its end.
-pub(super) fn open_tar(entries: &[Said]) -> Vec<u8> {
+pub(crate) fn open_tar(entries: &[Said]) -> Vec<u8> {
     let mut tar = Vec::new();
     for entry in entries {
         entry.append(&mut tar);
@@ -144,14 +144,14 @@ pub(super) fn open_tar(entries: &[Said]) -> Vec<u8> {
 }
 
 /// A whole tar of `entries`.
-pub(super) fn tar(entries: &[Said]) -> Vec<u8> {
+pub(crate) fn tar(entries: &[Said]) -> Vec<u8> {
     let mut tar = open_tar(entries);
     tar.resize(tar.len() + 1024, 0);
     tar
 }
 
 /// `data` as a gzip member.
-pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()
@@ -159,7 +159,7 @@ pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
 
 /// A package in the making.
 #[derive(Debug, Clone)]
-pub(super) struct Package {
+pub(crate) struct Package {
     name: String,
     version: String,
     arch: String,
@@ -171,7 +171,7 @@ pub(super) struct Package {
 
 impl Package {
     /// `name` 1-r0 for `x86_64`, with nothing in it.
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             version: "1-r0".to_owned(),
@@ -183,62 +183,62 @@ impl Package {
         }
     }
 
-    pub(super) fn version(self, version: &str) -> Self {
+    pub(crate) fn version(self, version: &str) -> Self {
         Self { version: version.to_owned(), ..self }
     }
 
-    pub(super) fn arch(self, arch: &str) -> Self {
+    pub(crate) fn arch(self, arch: &str) -> Self {
         Self { arch: arch.to_owned(), ..self }
     }
 
     /// The installed size that it states.
-    pub(super) fn size(self, size: u64) -> Self {
+    pub(crate) fn size(self, size: u64) -> Self {
         Self { size, ..self }
     }
 
     /// A line of its description: `depend`, `provides`, `replaces`...
-    pub(super) fn says(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn says(mut self, key: &str, value: &str) -> Self {
         self.info.extend([key, " = ", value, "\n"]);
         self
     }
 
-    pub(super) fn has(mut self, entries: impl IntoIterator<Item = Said>) -> Self {
+    pub(crate) fn has(mut self, entries: impl IntoIterator<Item = Said>) -> Self {
         self.entries.extend(entries);
         self
     }
 
     /// Another file of the control member.
-    pub(super) fn control(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn control(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
         self.scripts.push((name.to_owned(), content.as_ref().to_vec()));
         self
     }
 
     /// The package, signed with the tests' key.
-    pub(super) fn made(self) -> Made {
+    pub(crate) fn made(self) -> Made {
         self.made_of(&gzip(&tar(&self.entries)))
     }
 
     /// The package with `data` for its data member.
-    pub(super) fn made_of(&self, data: &[u8]) -> Made {
+    pub(crate) fn made_of(&self, data: &[u8]) -> Made {
         self.signed(data, made::key())
     }
 
     /// The package with `data` for its data member, signed with `key`.
-    pub(super) fn signed(&self, data: &[u8], key: &SigningKey) -> Made {
+    pub(crate) fn signed(&self, data: &[u8], key: &SigningKey) -> Made {
         let control = gzip(&open_tar(&self.control_entries(&Sha256::of(data).to_hex())));
         let bytes = [key.signature_member(&control).unwrap(), control, data.to_vec()].concat();
         self.of_bytes(bytes)
     }
 
     /// The package, and nobody's signature.
-    pub(super) fn unsigned(&self) -> Made {
+    pub(crate) fn unsigned(&self) -> Made {
         let data = gzip(&tar(&self.entries));
         let control = gzip(&open_tar(&self.control_entries(&Sha256::of(&data).to_hex())));
         self.of_bytes([control, data].concat())
     }
 
     /// The control member alone, of a package without data.
-    pub(super) fn control_bytes(&self) -> Vec<u8> {
+    pub(crate) fn control_bytes(&self) -> Vec<u8> {
         let data = gzip(&tar(&[]));
         gzip(&open_tar(&self.control_entries(&Sha256::of(&data).to_hex())))
     }
@@ -269,18 +269,18 @@ impl Package {
 }
 
 /// A package with one file, `/usr/share/NAME`.
-pub(super) fn plain(name: &str) -> Package {
+pub(crate) fn plain(name: &str) -> Package {
     let path = format!("usr/share/{name}");
     Package::new(name).has([Said::dir("usr"), Said::dir("usr/share"), Said::file(&path, name)])
 }
 
 /// The stanza of `made` as an index has it.
-pub(super) fn stanza(made: &Made) -> String {
+pub(crate) fn stanza(made: &Made) -> String {
     apkcompose::apk::write_index::index_text(&mut [made.indexed.clone()]).unwrap()
 }
 
 /// An index file of this text, signed with the tests' key.
-pub(super) fn index_of(text: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn index_of(text: impl AsRef<[u8]>) -> Vec<u8> {
     index_of_tar(&tar(&[
         Said::file("DESCRIPTION", "test").without_checksum(),
         Said::file("APKINDEX", text).without_checksum(),
@@ -288,19 +288,19 @@ pub(super) fn index_of(text: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// An index file whose second member is this tar, signed with the tests' key.
-pub(super) fn index_of_tar(tar: &[u8]) -> Vec<u8> {
+pub(crate) fn index_of_tar(tar: &[u8]) -> Vec<u8> {
     let member = gzip(tar);
     [made::key().signature_member(&member).unwrap(), member].concat()
 }
 
 /// The name of a mirror's minirootfs.
-pub(super) const MINIROOTFS: &str = "alpine-minirootfs-3.19.9-x86_64.tar.gz";
+pub(crate) const MINIROOTFS: &str = "alpine-minirootfs-3.19.9-x86_64.tar.gz";
 /// Where it lies below the mirror.
-pub(super) const RELEASES: &str = "mirror/v3.19/releases/x86_64";
+pub(crate) const RELEASES: &str = "mirror/v3.19/releases/x86_64";
 
 /// Writes a mirror of 3.19 into `dir`, in `mirror`: `base` as its minirootfs with all that states its digest,
 /// and `main` with `packages`, signed with the tests' key.
-pub(super) fn mirror(dir: &Dir, base: &[u8], packages: &[&Made]) {
+pub(crate) fn mirror(dir: &Dir, base: &[u8], packages: &[&Made]) {
     let (sha256, sha512) = (Sha256::of(base), Sha512::of(base));
     dir.write(&format!("{RELEASES}/{MINIROOTFS}"), base);
     dir.write(&format!("{RELEASES}/{MINIROOTFS}.sha256"), format!("{sha256}  {MINIROOTFS}\n"));
@@ -315,7 +315,7 @@ pub(super) fn mirror(dir: &Dir, base: &[u8], packages: &[&Made]) {
 }
 
 /// A root filesystem with an empty installed database and `more`.
-pub(super) fn rootfs(more: impl IntoIterator<Item = Said>) -> Vec<u8> {
+pub(crate) fn rootfs(more: impl IntoIterator<Item = Said>) -> Vec<u8> {
     let mut entries = vec![
         Said::dir("./"),
         Said::dir("./etc/"),
@@ -327,7 +327,7 @@ pub(super) fn rootfs(more: impl IntoIterator<Item = Said>) -> Vec<u8> {
 }
 
 /// The profile of an image over the made mirror.
-pub(super) const OVER_MIRROR: &str = "\
+pub(crate) const OVER_MIRROR: &str = "\
 [alpine]
 release = \"3.19\"
 arch = [\"x86_64\"]
@@ -337,7 +337,7 @@ mirror-keys = [\"test.rsa.pub\"]
 ";
 
 /// Noise, which does not get smaller.
-pub(super) fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let next = |_| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -15,7 +15,7 @@ mod command_line;
 /// Every byte of everything, changed and cut off.
 mod damage;
 /// Tars, packages, indexes and mirrors, said without restraint.
-mod hostile;
+pub(crate) mod hostile;
 /// Indexes and keys.
 mod index;
 /// Where the image and the cache go.

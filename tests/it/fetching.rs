@@ -10,5 +10,5 @@ use apkcompose::store::Store;
 /// Fetches into `store` with `jobs` threads.
 pub(crate) fn fetcher<'a>(store: &'a Store, jobs: usize, reporter: &'a dyn Reporter) -> Fetcher<'a> {
     static NETWORK: LazyLock<Network> = LazyLock::new(Network::default);
-    Fetcher { store, network: &NETWORK, jobs: NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN), reporter }
+    Fetcher { store, network: &NETWORK, jobs: NonZeroUsize::new(jobs).unwrap(), reporter }
 }
