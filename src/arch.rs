@@ -146,6 +146,25 @@ mod tests {
     }
 
     #[test]
+    fn every_architecture_has_its_name_in_oci_images() {
+        // Expected: spec/image, "Config"; GOARCH and GOARM of the OCI image index specification.
+        for (arch, platform) in [
+            (Arch::X86_64, "linux/amd64"),
+            (Arch::Aarch64, "linux/arm64/v8"),
+            (Arch::Armhf, "linux/arm/v6"),
+            (Arch::Armv7, "linux/arm/v7"),
+            (Arch::X86, "linux/386"),
+            (Arch::Ppc64le, "linux/ppc64le"),
+            (Arch::S390x, "linux/s390x"),
+            (Arch::Riscv64, "linux/riscv64"),
+            (Arch::Loongarch64, "linux/loong64"),
+            (Arch::Mips64, "linux/mips64"),
+        ] {
+            assert_eq!(arch.platform().to_string(), platform);
+        }
+    }
+
+    #[test]
     fn an_unknown_name_lists_the_known_ones() {
         let message = "vax".parse::<Arch>().unwrap_err().to_string();
         assert!(message.contains("`vax`") && message.contains("riscv64"), "{message}");

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! profile ──► indexes ──► plan ──► fetch ──► stage ──► prove ──► squash ──► emit
-//! what the    verified,   Plan of  verified  Tree      needs     layers     archive, rootfs tar
-//! user wants  then vars   steps    packages  (value)   closed    (bytes)
+//! what the    verified,   Plan of  verified  Tree      needs     layers     archive, OCI layout,
+//! user wants  then vars   steps    packages  (value)   closed    (bytes)    rootfs, Dockerfile
 //! ```
 //!
 //! One direction; no step looks back. Types carry the order: only [`apk::keys::Keyring`] makes a
@@ -22,7 +22,7 @@
 //! | 8 | `main.rs`, [`cli`] | arguments, a file per command, progress, error rendering: all that prints |
 //! | 6 | [`compose`] | the pipeline, a file a step |
 //! | 5 | [`fetch`] | where bytes come from: http, directories, releases, repositories, the base |
-//! | 4 | [`store`], [`image`] | the content-addressed cache; layer, config, archive |
+//! | 4 | [`store`], [`image`] | the content-addressed cache; layer, config, archive, OCI layout, Dockerfile |
 //! | 3 | [`tree`], [`solve`], [`profile`], [`elf`] | the root filesystem, the solver, the profile, facts of one file |
 //! | 2 | [`apk`] | apk's formats, pure: bytes in, values out |
 //! | 1 | [`archive`] | gzip members, chunked compression, tar framing |

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
 use super::output::{Destination, ImageForm, Output, OutputKind};
 use super::squash::SquashError;
@@ -153,7 +152,7 @@ impl<'a> Emitted<'a> {
         directory: &AtomicDirectory,
         reporter: &dyn Reporter,
     ) -> Result<Written, SquashError> {
-        let mut out = DirectoryWriter::open(directory.temporary())?;
+        let mut out = directory.writer()?;
         match output.kind {
             OutputKind::Oci(form) => {
                 let (layout, _) = self.layout(form)?;
@@ -168,11 +167,11 @@ impl<'a> Emitted<'a> {
             OutputKind::Dockerfile => {
                 let arch = self.first()?;
                 let text = Dockerfile::of(arch.config)?.to_string();
-                let whole = |name: &str| directory.temporary().join(name);
-                write_all(&mut out, DOCKERFILE, &whole(DOCKERFILE), |file| {
-                    Ok(file.write_all(text.as_bytes()).map_err(FileError::on("write", &whole(DOCKERFILE)))?)
+                let whole = out.path().join(DOCKERFILE);
+                write_all(&mut out, DOCKERFILE, |file| {
+                    Ok(file.write_all(text.as_bytes()).map_err(FileError::on("write", &whole))?)
                 })?;
-                write_all(&mut out, ROOTFS, &whole(ROOTFS), |file| {
+                write_all(&mut out, ROOTFS, |file| {
                     let written = arch.layer.write_tar(&Emitting(reporter), file);
                     written.map(drop).map_err(|error| named(error, &output.destination))
                 })?;
@@ -183,16 +182,15 @@ impl<'a> Emitted<'a> {
     }
 }
 
-/// Makes the file `name`, which is `whole` in messages, and lets `write` fill it.
+/// Makes the file `name` and lets `write` fill it.
 fn write_all(
     out: &mut DirectoryWriter,
     name: &str,
-    whole: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> Result<(), SquashError>,
 ) -> Result<(), SquashError> {
     let mut file = BufWriter::with_capacity(BUFFER, out.file(name)?);
     write(&mut file)?;
-    Ok(file.flush().map_err(FileError::on("write", whole))?)
+    Ok(file.flush().map_err(FileError::on("write", &out.path().join(name)))?)
 }
 
 /// Says of a failure to write, which the image knows only as that, where it was.

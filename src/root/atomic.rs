@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::FileError;
+use super::{DirectoryWriter, FileError};
 
 /// A file in `directory` that has no name: it is gone when it is closed, however the program ends.
 pub fn nameless_file(directory: &Path) -> Result<File, FileError> {
@@ -130,10 +130,9 @@ impl AtomicDirectory {
         Ok(Self { temporary, destination, committed: false })
     }
 
-    /// Where it is meanwhile.
-    #[must_use]
-    pub fn temporary(&self) -> &Path {
-        &self.temporary
+    /// Makes things in it. Errors name them as they will be called.
+    pub fn writer(&self) -> Result<DirectoryWriter, FileError> {
+        Ok(DirectoryWriter::open(&self.temporary)?.called(&self.destination))
     }
 
     /// Gives the directory its name. What was there must be an empty directory, or nothing.
@@ -213,7 +212,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let target = place.path().join("out");
         let fill = |directory: &AtomicDirectory| {
-            write_file(&directory.temporary().join("file"), b"x").unwrap();
+            write_file(&directory.temporary.join("file"), b"x").unwrap();
         };
         fs::create_dir(&target).unwrap();
         let directory = AtomicDirectory::create(&target).unwrap();
@@ -231,7 +230,7 @@ mod tests {
     fn an_uncommitted_directory_leaves_nothing_even_if_it_keeps_everybody_out() {
         let place = tempfile::tempdir().unwrap();
         let directory = AtomicDirectory::create(&place.path().join("out")).unwrap();
-        let deep = directory.temporary().join("closed/deep");
+        let deep = directory.temporary.join("closed/deep");
         fs::create_dir_all(&deep).unwrap();
         write_file(&deep.join("file"), b"x").unwrap();
         fs::set_permissions(deep.parent().unwrap(), fs::Permissions::from_mode(0o0)).unwrap();

@@ -48,7 +48,12 @@ impl DirectoryWriter {
         Ok(Self { descriptor, path: path.to_owned(), last: None })
     }
 
-    /// The directory's own path.
+    /// The same, called `path` in messages: the name it is going to have.
+    pub(super) fn called(self, path: &Path) -> Self {
+        Self { path: path.to_owned(), ..self }
+    }
+
+    /// What the directory is called.
     pub fn path(&self) -> &Path {
         &self.path
     }

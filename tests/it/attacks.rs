@@ -4,7 +4,7 @@
 //! what it does accept keeps its promises. Good input is each attack's beginning, and is accepted.
 
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, Read as _};
 
 use apkcompose::apk::dependency::{Dependency, Provide};
 use apkcompose::apk::index::{Index, Package};
@@ -15,10 +15,14 @@ use apkcompose::apk::package::PackageHead;
 use apkcompose::apk::package_info::PackageInfo;
 use apkcompose::apk::{signature, version};
 use apkcompose::arch::Arch;
-use apkcompose::archive::table::{Admission, Admitted, Rules, Table, TableError, TableKind, read_table};
+use apkcompose::archive::decompress::{DecompressError, Decompressed};
+use apkcompose::archive::table::{
+    Admission, Admitted, Rules, Table, TableError, TableKind, Whiteout, read_table,
+};
 use apkcompose::archive::tar_read::{Entry, EntryKind, TarReader};
 use apkcompose::archive::tar_write;
-use apkcompose::archive::{gzip, gzip_write};
+use apkcompose::archive::{gzip, gzip_write, rootfs};
+use apkcompose::image::stored::{StoredConfig, StoredIndex};
 use apkcompose::path::TreePath;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -232,6 +236,75 @@ proptest! {
         if let Ok(inflated) = inflated {
             prop_assert!(inflated.len() as u64 <= limit);
             prop_assert!(bytes.ends_with(rest));
+        }
+    }
+
+    #[test]
+    fn stored_tars_never_give_more_than_their_limit(changes in changes(), form in 0..3_usize, limit in 0..100_000_u64) {
+        let data = tars().concat();
+        let stored = match form {
+            0 => data.clone(),
+            1 => [gzip_write::member(&data[..777]).unwrap(), gzip_write::member(&data[777..]).unwrap()].concat(),
+            _ => zstd::encode_all(data.as_slice(), 3).unwrap(),
+        };
+        let bytes = changed(&stored, &changes);
+        let mut inflated = Vec::new();
+        let result = Decompressed::open(bytes.as_slice(), limit)
+            .and_then(|mut input| input.read_to_end(&mut inflated).map_err(DecompressError::of_io));
+        if limit >= data.len() as u64 {
+            accepted_if_unchanged(&changes, &result)?;
+        }
+        prop_assert!(inflated.len() as u64 <= limit);
+        if result.is_ok() && changes.is_empty() {
+            prop_assert_eq!(inflated, data);
+        }
+    }
+
+    #[test]
+    fn layers_take_away_nothing_but_what_has_a_name(changes in changes(), which in 0..2_usize) {
+        let mut tar = tars()[which].clone();
+        let end = tar.len() - tar_write::END.len();
+        let mut whiteouts = Vec::new();
+        for name in ["d/.wh.gone", ".wh..wh..opq"] {
+            tar_write::Entry::new(name, tar_write::EntryKind::File { size: 0 }).append_head(&mut whiteouts).unwrap();
+        }
+        tar.splice(end..end, whiteouts);
+        let tar = changed_tar(&tar, &changes);
+        let mut copy = Vec::new();
+        let layer = rootfs::expand_layer(tar.as_slice(), 1 << 20, &mut copy);
+        accepted_if_unchanged(&changes, &layer)?;
+        if let Ok((table, diff_id)) = layer {
+            prop_assert_eq!(diff_id.0, apkcompose::digest::Sha256::of(&tar));
+            for whiteout in &table.whiteouts {
+                let (Whiteout::Path(path) | Whiteout::Contents(path)) = whiteout;
+                prop_assert!(!path.is_root() || matches!(whiteout, Whiteout::Contents(_)));
+                prop_assert!(path.components().all(|name| !name.starts_with(".wh.")));
+            }
+        }
+    }
+
+    #[test]
+    fn documents_of_images_are_read_or_refused(changes in changes()) {
+        let digest = "ab".repeat(32);
+        let descriptor = format!(
+            "{{\"mediaType\":\"x\",\"digest\":\"sha256:{digest}\",\"size\":5,\"platform\":{{\"architecture\":\"arm\",\
+             \"os\":\"linux\",\"variant\":\"v7\"}},\"annotations\":{{\"org.opencontainers.image.ref.name\":\"1\"}}}}"
+        );
+        let index = changed(format!("{{\"manifests\":[{descriptor}]}}").as_bytes(), &changes);
+        let index: Result<StoredIndex, _> = serde_json::from_slice(&index);
+        accepted_if_unchanged(&changes, &index)?;
+        for manifest in index.iter().flat_map(|index| &index.manifests) {
+            let _ = (manifest.listed(), manifest.is_layer(), manifest.names().count(), manifest.full_name());
+            let _ = manifest.platform.as_ref().map(|platform| Arch::ALL.map(|arch| platform.is(arch)));
+        }
+        let config = format!(
+            "{{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{{\"Env\":[\"A=b\"],\"Cmd\":null}},\
+             \"rootfs\":{{\"diff_ids\":[\"sha256:{digest}\"]}}}}"
+        );
+        let config: Result<StoredConfig, _> = serde_json::from_slice(&changed(config.as_bytes(), &changes));
+        accepted_if_unchanged(&changes, &config)?;
+        if let Ok(config) = config {
+            let _ = (config.configured(), config.diff_ids().len(), config.platform().to_string());
         }
     }
 

@@ -10,8 +10,10 @@ use crate::support::command::{Dir, TestCommand};
 use crate::support::data::Alpine;
 use crate::support::{files, need};
 
-/// What a build gives: the SHA-256 of the archive and of the root filesystem's tar, in hex.
-type Bytes = [String; 2];
+/// What a build gives: the SHA-256 of the archive, of that with zstd, and of the root filesystem's tar, in hex.
+type Bytes = [String; 3];
+/// What is built.
+const FILES: [&str; 3] = ["x.tar", "zstd.tar", "rootfs.tar"];
 
 /// A directory with the profile and what it takes from beside itself.
 fn dir() -> Dir {
@@ -27,11 +29,16 @@ fn dir() -> Dir {
     dir
 }
 
-/// A build of both outputs from the real mirror.
+/// A build of all outputs from the real mirror.
 fn build<'a>(dir: &'a Dir, alpine: &Alpine) -> TestCommand<'a> {
-    let command =
-        dir.command().args(["--profile", "all.toml", "-o", "x.tar", "-o", "type=tar,dest=rootfs.tar"]);
+    let command = dir.command().args(["--profile", "all.toml"]).args(outputs(""));
     command.arg("--mirror").arg(alpine.mirror())
+}
+
+/// All outputs, below `directory`.
+fn outputs(directory: &str) -> Vec<String> {
+    let outputs = ["dest=", "compression=zstd,dest=", "type=tar,dest="].into_iter().zip(FILES);
+    outputs.flat_map(|(options, file)| ["-o".to_owned(), format!("{options}{directory}{file}")]).collect()
 }
 
 fn sha256(path: &Path) -> String {
@@ -39,7 +46,7 @@ fn sha256(path: &Path) -> String {
 }
 
 fn bytes(dir: &Dir) -> Bytes {
-    ["x.tar", "rootfs.tar"].map(|name| sha256(&dir.join(name)))
+    FILES.map(|name| sha256(&dir.join(name)))
 }
 
 /// What `command`, which builds in `dir`, gives.
@@ -58,7 +65,7 @@ fn the_surroundings_change_no_byte() {
     // From below: another working directory, so other relative paths.
     files::create_dir(&dir.join("below"));
     let elsewhere = || {
-        let outputs = ["-o", "../x.tar", "-o", "type=tar,dest=../rootfs.tar"];
+        let outputs = outputs("../");
         let command = dir.command().current_dir(dir.join("below")).args(["--profile", "../all.toml"]);
         command.args(outputs).arg("--mirror").arg(alpine.mirror())
     };
@@ -121,8 +128,7 @@ fn another_user_and_a_store_that_cannot_be_written_change_no_byte() {
     let Some(alpine) = need::alpine(test) else { return };
     let Some(()) = need::root(test) else { return };
     let dir = dir_with_mirror(&alpine);
-    let build =
-        || dir.command().args(["--profile", "all.toml", "-o", "x.tar", "-o", "type=tar,dest=rootfs.tar"]);
+    let build = || dir.command().args(["--profile", "all.toml"]).args(outputs(""));
     let expected = built(&dir, build());
     fs::remove_dir_all(dir.cache()).unwrap();
     files::create_dir(&dir.cache());

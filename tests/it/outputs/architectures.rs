@@ -182,8 +182,8 @@ fn containerd_imports_every_platform() {
 }
 
 #[test]
-fn umoci_and_buildah_take_one_of_several() {
-    let test = "umoci_and_buildah_take_one_of_several";
+fn buildah_takes_this_machines_of_several() {
+    let test = "buildah_takes_this_machines_of_several";
     let Some(buildah) = need::buildah(test) else { return };
     let dir = dir();
     let report = build(&dir).args(["--arch", "all", "-o", "type=oci,dest=all"]).success().stdout_json();

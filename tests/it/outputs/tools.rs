@@ -106,6 +106,19 @@ fn the_report_says_of_every_output_by_which_digest_it_is_known() {
 }
 
 #[test]
+fn every_compression_is_done_once_whatever_the_number_of_outputs() {
+    let dir = Dir::new();
+    let outputs =
+        ["a.tar", "b.tar", "type=oci,dest=c", FORMS[1], "type=oci,dest=d,compression=zstd", FORMS[2]];
+    let command = dir.command().args(["--profile", "demo", "--progress", "json"]);
+    let said = command.args(outputs.iter().flat_map(|output| ["-o", output])).success().stderr_text();
+    let begun = said.lines().filter(|line| line.contains("\"begin\"") && line.contains("\"squash\"")).count();
+    // gzip, zstd at its usual level, zstd at level 9.
+    assert_eq!(begun, 3, "{said}");
+    assert_eq!(dir.read("a.tar"), dir.read("b.tar"));
+}
+
+#[test]
 fn skopeo_copies_every_form_and_reads_its_configuration() {
     let test = "skopeo_copies_every_form_and_reads_its_configuration";
     let Some(alpine) = need::alpine(test) else { return };

@@ -493,6 +493,48 @@ fn a_root_filesystem_with_a_file_manifest_json_is_one() {
     }
 }
 
+#[test]
+fn what_is_damaged_in_the_store_is_mended_from_the_image() {
+    let scene = Image::sound().scene();
+    let image = scene.image();
+    let expanded = scene.dir.cache().join("expanded");
+    let kept = scene.dir.cache().join("blobs/sha256");
+    let ending = |directory: &Path, extension: &str| {
+        let mut names = files::names(directory);
+        names.retain(|name| name.ends_with(extension));
+        assert_eq!(names.len(), 2);
+        names
+    };
+    let damage = |directory: &Path, extension: &str| {
+        let names = ending(directory, extension);
+        for name in names {
+            let bytes = files::read(&directory.join(&name));
+            // Of a tar, the content of its file.
+            let at = bytes.windows(3).position(|window| window == b"two" || window == b"one").unwrap_or(20);
+            files::write(&directory.join(&name), &flipped(&bytes, at));
+        }
+    };
+    let tables = || {
+        for name in ending(&expanded, ".toc") {
+            fs::remove_file(expanded.join(name)).unwrap();
+        }
+    };
+    damage(&expanded, ".tar");
+    assert!(scene.image() == image, "inflated copies");
+    damage(&expanded, ".toc");
+    assert!(scene.image() == image, "tables");
+    damage(&kept, "");
+    tables();
+    assert!(scene.image() == image, "blobs");
+    // What the store has whole needs no image any more.
+    let layers = blobs(&scene.dir).split_off(2);
+    for layer in layers {
+        fs::remove_file(scene.dir.join(layer)).unwrap();
+    }
+    tables();
+    assert!(scene.image() == image, "without the image");
+}
+
 /// The base at `path`, with an empty store.
 fn taken(path: &Path) -> Result<Vec<apkcompose::archive::table::Table>, FetchError> {
     let cache = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
 //! Where the image and the cache go: nothing appears there that is not whole.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -32,6 +32,56 @@ fn a_directory_in_place_of_the_output_is_named() {
     scene.dir.write("x.tar/keep", "");
     scene.refused_command("output-is-a-directory", 2, scene.build().args(["-o", "x.tar"]));
     scene.refused_command("output-is-here", 2, scene.build().args(["-o", "."]));
+}
+
+#[test]
+fn a_directory_with_something_in_it_is_left_alone() {
+    let scene = scene();
+    scene.dir.write("full/keep", "kept");
+    for kind in ["oci", "local", "dockerfile"] {
+        let output = format!("type={kind},dest=full");
+        scene.refused_command("output-directory-not-empty", 2, scene.build().args(["-o", &output]));
+    }
+    assert_eq!(scene.dir.read("full/keep"), b"kept");
+    scene.dir.write("file", "kept");
+    scene.refused_command("output-directory-is-a-file", 2, scene.build().args(["-o", "type=oci,dest=file"]));
+    symlink("nowhere", scene.dir.join("dangling")).unwrap();
+    let dangling = scene.build().args(["-o", "type=oci,dest=dangling"]);
+    scene.refused_command("output-directory-is-a-dangling-link", 2, dangling);
+    let missing = scene.build().args(["-o", "type=local,dest=no/such"]);
+    scene.refused_command("output-directory-in-no-directory", 4, missing);
+}
+
+#[test]
+fn a_directory_that_cannot_be_replaced_is_named_before_any_work() {
+    let scene = scene();
+    files::create_dir(&scene.dir.join("here"));
+    let here = scene.dir.command().current_dir(scene.dir.join("here"));
+    let here = here.args(["--profile", "../p.toml", "--quiet", "-o", "type=local,dest=."]);
+    scene.refused_command("output-directory-is-here", 2, here);
+    let test = "a_directory_that_cannot_be_replaced_is_named_before_any_work";
+    let Some(()) = need::root(test) else { return };
+    if need::or_skip(test, need::find_namespace("mount", "--mount")).is_none() {
+        return;
+    }
+    files::create_dir(&scene.dir.join("mounted"));
+    let mounted = scene.build().args(["-o", "type=local,dest=mounted"]);
+    let script = "mount -t tmpfs none mounted || exit 99; exec \"$@\"";
+    let mounted = mounted.under(["unshare", "--mount", "sh", "-c", script, "sh"]);
+    scene.refused_command("output-directory-is-a-mount-point", 2, mounted);
+    assert!(!scene.dir.cache().join("blobs").exists());
+}
+
+#[test]
+fn outputs_that_get_in_each_others_way_are_refused() {
+    let scene = scene();
+    files::create_dir(&scene.dir.join("x"));
+    let inside = scene.build().args(["-o", "type=oci,dest=x", "-o", "x/y.tar"]);
+    scene.refused_command("output-inside-another", 2, inside);
+    let twice = scene.build().args(["-o", "type=oci,dest=x", "-o", "type=local,dest=./x"]);
+    scene.refused_command("output-directory-twice", 2, twice);
+    let pipe = scene.build().args(["-o", "type=dockerfile,dest=-"]);
+    scene.refused_command("output-directory-to-a-pipe", 2, pipe);
 }
 
 #[test]
@@ -67,9 +117,13 @@ fn a_full_disk_leaves_no_half_of_an_image() {
     // What is left there is looked at from inside, because it is gone with the namespace.
     let script = "mount -t tmpfs -o size=1m none full && echo old > full/x.tar || exit 99\n\
                   \"$@\"; code=$?; ls -A full; cat full/x.tar; exit $code";
-    for (name, output) in
-        [("output-full-archive", "full/x.tar"), ("output-full-tar", "type=tar,dest=full/x.tar")]
-    {
+    for (name, output) in [
+        ("output-full-archive", "full/x.tar"),
+        ("output-full-tar", "type=tar,dest=full/x.tar"),
+        ("output-full-oci", "type=oci,dest=full/x"),
+        ("output-full-local", "type=local,dest=full/x"),
+        ("output-full-dockerfile", "type=dockerfile,dest=full/x"),
+    ] {
         let command =
             scene.build().args(["-o", output]).under(["unshare", "--mount", "sh", "-c", script, "sh"]);
         let outcome = command.fails_with(8);
@@ -169,5 +223,37 @@ fn an_interrupted_build_leaves_nothing() {
     let last = said.map(Result::unwrap).last().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{last}");
     assert!(last.contains("\"exit_code\":130"), "{last}");
+    assert_eq!(tree(&scene.dir.path()), before);
+}
+
+#[test]
+fn an_interrupted_build_leaves_no_directory() {
+    let scene = scene();
+    let large = Package::new("app").has([Said::file("app", noise(24 << 20))]).size(25 << 20).made();
+    scene.repository(&[&large]);
+    let before = tree(&scene.dir.path());
+    let mut child = Command::new(BINARY)
+        .args(["--profile", "p.toml", "--progress", "json"])
+        .args(["-o", "type=local,dest=x", "-o", "type=oci,dest=y", "-o", "type=tar,dest=-"])
+        .current_dir(scene.dir.path())
+        .env("APKCOMPOSE_CACHE_DIR", scene.dir.cache())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The directories are complete when the pipe's turn comes, and nobody reads that yet.
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let is_begun = |line: &String| line.contains("\"begin\"") && line.contains("\"emit\"");
+    for _ in 0..3 {
+        said.find(|line| is_begun(line.as_ref().unwrap())).unwrap().unwrap();
+    }
+
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+
+    let mut image = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut image).unwrap();
+    let last = said.map(Result::unwrap).last().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{last}");
+    assert!(image.len() < 24 << 20, "all of it was written");
     assert_eq!(tree(&scene.dir.path()), before);
 }
