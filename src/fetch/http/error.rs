@@ -200,9 +200,7 @@ impl HttpError {
     /// The server, if that is what is not there.
     pub(in super::super) fn unreachable_server(&self) -> Option<&str> {
         match self {
-            Self::Unreachable { url, .. }
-            | Self::Certificate { url, .. }
-            | Self::Stalled { url, .. }
+            Self::Unreachable { url, .. } | Self::Certificate { url, .. } | Self::Stalled { url, .. }
                 if self.is_of_server() =>
             {
                 Some(url.server())
