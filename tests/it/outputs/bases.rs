@@ -1,7 +1,9 @@
 //! Images and archives as the base: the tree is the one that Docker itself makes of the layers, whatever stored
 //! them, and what is said of the base is in the image.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -134,8 +136,8 @@ fn a_layer_that_umoci_made_deletes_what_was_deleted() {
     std::fs::remove_file(root.join("etc/motd")).unwrap();
     std::fs::remove_dir_all(root.join("usr/share")).unwrap();
     std::fs::remove_file(root.join("bin/ls")).unwrap();
-    files::write(&root.join("bin/ls/is/a/directory"), b"now");
-    files::write(&root.join("etc/issue"), b"changed\n");
+    write_at_a_whole_second(&root.join("bin/ls/is/a/directory"), b"now");
+    write_at_a_whole_second(&root.join("etc/issue"), b"changed\n");
     umoci.repack(&dir.join("layout"), "two", &bundle);
     let expected = Listing::of_directory(&root);
 
@@ -145,6 +147,13 @@ fn a_layer_that_umoci_made_deletes_what_was_deleted() {
     assert!(refused.stderr_text().contains("./layout:NAME with docker.io/x/y:one, one, two"), "{refused}");
 
     is_composed(&dir, "./layout:two", &expected, &[RECORDS]);
+}
+
+/// Writes a file whose time is a whole second, because umoci rounds any other to the nearest.
+fn write_at_a_whole_second(path: &Path, content: &[u8]) {
+    files::write(path, content);
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
 }
 
 #[test]
