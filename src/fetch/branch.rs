@@ -14,8 +14,8 @@ use crate::profile::release::Branch;
 /// The branch itself: `latest-stable` is looked up, any other is returned as it is.
 ///
 /// On a mirror `latest-stable` is a link to the branch. Where it is a plain file holding the branch's name,
-/// it is taken as that link: copies made by tools without symbolic links look so. Where it is neither, the
-/// list of releases in it says of which branch they are.
+/// it is taken as that link: copies made by tools without symbolic links look so. Where it is neither, or on the
+/// network, the list of releases in it says of which branch they are.
 pub fn resolve_branch(
     fetcher: &Fetcher<'_>,
     branch: Branch,
@@ -35,7 +35,12 @@ pub fn resolve_branch(
         let listed = ReleaseList::fetch(fetcher, mirror, branch, arch, Keeping::AtOnce);
         match listed.and_then(|list| list.map(|list| list.branch()).transpose()) {
             Ok(Some(branch)) => return Ok(branch),
-            Ok(None) => {}
+            // Asked last: on a mirror with links it is a directory, whose page would be read in vain.
+            Ok(None) => {
+                if let Some(branch @ Branch::Stable(_)) = mirror.branch_in_file(fetcher, &name) {
+                    return Ok(branch);
+                }
+            }
             Err(error) if error.is_the_mirrors() => drop(refused.get_or_insert(error)),
             Err(error) => return Err(error),
         }

@@ -14,6 +14,7 @@ use super::fetcher::Fetcher;
 use super::http::{Address, Answer, HttpError, Transfer, Wish};
 use crate::kind::{Explain, Kind};
 use crate::profile::builtin::BuiltIn;
+use crate::profile::release::Branch;
 use crate::profile::repository::{Mirror, Url};
 use crate::profile::{Place, ProfilePath};
 use crate::root::{FileError, Root};
@@ -222,8 +223,7 @@ impl Source {
         read_all(opened, limit).map(Some).map_err(FileError::on("read", &location))
     }
 
-    /// Where `name` points, if it is a link in this place, or a small file in place of one. There are no links
-    /// on the network.
+    /// Where `name` points, if it is a link on this machine, or a small file in place of one.
     pub(super) fn link_name(&self, name: &str) -> Option<String> {
         if let Self::Directory(directory) = self
             && let Ok(target) = fs::read_link(directory.join(name))
@@ -233,6 +233,19 @@ impl Source {
         // An error means that it is a directory, or a file that holds something else.
         let text = self.read_here(name, MAX_LINK).ok()??;
         Some(String::from_utf8_lossy(&text).trim().to_owned())
+    }
+
+    /// The branch that the small file `name` on the network holds, in place of a link.
+    pub(super) fn branch_in_file(&self, fetcher: &Fetcher<'_>, name: &str) -> Option<Branch> {
+        if !self.is_on_network() {
+            return None;
+        }
+        // An error means that it is a page about a directory, as a rule, or not there.
+        let read = self.read(fetcher, name, MAX_LINK, Keeping::AtOnce, |text| {
+            let branch = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
+            branch.ok_or_else(|| FetchError::NoFile { location: self.locate(name) })
+        });
+        read.ok().flatten()
     }
 
     fn address(&self, url: &Url, path: &str) -> Result<Address, SourceError> {

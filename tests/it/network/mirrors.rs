@@ -137,6 +137,23 @@ fn the_latest_release_is_found_without_links() {
             None => site,
         }
     });
+    the_latest_release_is_built_from(&latest);
+}
+
+#[test]
+fn the_latest_release_is_that_of_a_file_in_place_of_the_link() {
+    the_latest_release_is_built_from(&sound().site.clone().file("latest-stable", b"v3.19\n".as_slice()));
+
+    // A page about a directory is no such file.
+    let page = sound().site.clone().file("latest-stable", b"<html>v3.19</html>".as_slice());
+    let scene = Scene::over(vec![Server::of(page)]);
+    scene.dir.write("p.toml", PROFILE.replace("release = \"3.19\"", "release = \"latest-stable\""));
+    let refused = scene.build().fails_with(4).stderr_text();
+    assert!(refused.contains("there is no release latest-stable"), "{refused}");
+}
+
+/// Builds the latest release from `latest` as a directory and over HTTP: the same image.
+fn the_latest_release_is_built_from(latest: &Site) {
     let scene = Scene::over(vec![Server::of(latest.clone())]);
     let profile = PROFILE.replace("release = \"3.19\"", "release = \"latest-stable\"");
     scene.dir.write("p.toml", &profile);
