@@ -16,6 +16,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::dependency::{Dependency, DependencyError, Provide, is_package_name};
+use super::index_names::Names;
 use crate::digest::Identity;
 use crate::kind::{Explain, Kind};
 
@@ -126,6 +127,19 @@ struct Record {
 pub struct Index {
     text: Box<str>,
     records: Vec<Record>,
+    /// The names that packages have and provide.
+    provided: Names,
+    /// The names that packages wait for, to come by themselves.
+    awaited: Names,
+}
+
+/// That a package has or provides a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Provider<'a> {
+    /// The package.
+    pub package: PackageNumber,
+    /// In which version; its own name in its own.
+    pub version: Option<&'a str>,
 }
 
 /// The number of a package in its [`Index`].
@@ -164,9 +178,40 @@ impl Index {
         self.records.get(number.0 as usize).map(|record| Package { text: &self.text, record })
     }
 
-    /// The packages of that name, in the index's order. Looks at all; for single questions only.
+    /// The packages of that name, in the index's order.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Package<'a>> {
-        self.packages().filter(move |package| package.name() == name)
+        let providers = self.providers(name);
+        let packages = providers.filter_map(|provider| self.package(provider.package));
+        packages.filter(move |package| package.name() == name)
+    }
+
+    /// Who has or provides that name, in the index's order, a package's own name before what it provides.
+    pub fn providers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Provider<'a>> {
+        self.provided.of(name).filter_map(move |mention| {
+            let package = PackageNumber(mention.package);
+            let record = self.records.get(mention.package as usize)?;
+            let text = self.text.get(mention.range())?;
+            if mention.range() == record.name.range() {
+                let version = self.text.get(record.version.range())?;
+                return (text == name).then_some(Provider { package, version: Some(version) });
+            }
+            let (provided, version) = Provide::split(text)?;
+            (provided == name).then_some(Provider { package, version })
+        })
+    }
+
+    /// The packages that wait for that name, in the index's order. Whether their conditions hold, or are even
+    /// well-formed, is another question.
+    pub fn awaiting<'a>(&'a self, name: &'a str) -> impl Iterator<Item = PackageNumber> {
+        self.awaited.of(name).filter_map(move |mention| {
+            let text = self.text.get(mention.range())?;
+            (Dependency::name_in(text) == name).then_some(PackageNumber(mention.package))
+        })
+    }
+
+    /// All names that packages have or provide, some more than once, in no order.
+    pub fn provided_names(&self) -> impl Iterator<Item = &str> {
+        self.provided.all().filter_map(|mention| self.text.get(mention.range())).map(Dependency::name_in)
     }
 }
 
@@ -398,8 +443,40 @@ impl<'n> Reader<'n> {
             let flawed = |flaw| IndexError { name: self.name.to_owned(), line: line_number, flaw };
             records.push(complete(record, self.text.len()).map_err(flawed)?);
         }
-        Ok(Index { text: self.text, records })
+        let (provided, awaited) = names(&self.text, &records);
+        Ok(Index { text: self.text, records, provided, awaited })
     }
+}
+
+/// The names of all packages, of what they provide, and of what they wait for.
+fn names(text: &str, records: &[Record]) -> (Names, Names) {
+    let (mut provided, mut awaited) = (Names::default(), Names::default());
+    for (number, record) in records.iter().enumerate() {
+        provided.add(number, text.get(record.name.range()).unwrap_or_default(), record.name.range());
+        for (word, range) in words(text, record.provides) {
+            if let Some((name, _)) = Provide::split(word) {
+                provided.add(number, name, range);
+            }
+        }
+        for (word, range) in words(text, record.install_if) {
+            awaited.add(number, Dependency::name_in(word), range);
+        }
+    }
+    provided.finish();
+    awaited.finish();
+    (provided, awaited)
+}
+
+/// The words of a field, and where they are in the text.
+fn words(text: &str, field: Span) -> impl Iterator<Item = (&str, Range<usize>)> {
+    let value = text.get(field.range()).unwrap_or_default();
+    let mut at = field.range().start;
+    let words = value.split(|c: char| c.is_ascii_whitespace()).map(move |word| {
+        let start = at;
+        at += word.len() + 1;
+        (word, start..start + word.len())
+    });
+    words.filter(|(word, _)| !word.is_empty())
 }
 
 fn span(start: usize, end: usize) -> Span {

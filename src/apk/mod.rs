@@ -8,6 +8,7 @@ pub mod data;
 pub mod dependency;
 pub mod index;
 pub mod index_file;
+mod index_names;
 pub mod installed;
 pub mod keys;
 mod members;

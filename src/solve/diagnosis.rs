@@ -2,6 +2,8 @@
 //!
 //! An attempt in which nothing is wrong is a solution; there is no other definition of one.
 
+use std::collections::BTreeSet;
+
 use super::Repository;
 use super::graph::{Graph, Need, Obstacle, PackageId};
 use super::reach::{Reach, Reason};
@@ -97,10 +99,9 @@ impl Diagnosis<'_> {
     fn unknown(&self, name: &str) -> Cause {
         let universe = self.graph.universe;
         let similar = library(name).map(|library| self.versions_of_library(library)).unwrap_or_default();
-        let known = universe.names.iter().filter(|(key, _)| !universe.providers(*key).is_empty());
         // Every short name is near to every other.
         let near = if name.len() > 2 {
-            kind::nearest(name, known.map(|(_, spelling)| *spelling))
+            kind::nearest(name, universe.provided_names().collect::<BTreeSet<_>>())
         } else {
             Vec::new()
         };
@@ -111,11 +112,11 @@ impl Diagnosis<'_> {
     fn versions_of_library(&self, wanted: &str) -> Vec<Offer> {
         let universe = self.graph.universe;
         let mut offers = Vec::new();
-        for (key, spelling) in universe.names.iter().filter(|(_, spelling)| library(spelling) == Some(wanted))
-        {
-            let packages = universe.providers(key).iter().map(|p| universe.candidates[p.candidate].package);
+        let libraries = universe.provided_names().filter(|name| library(name) == Some(wanted));
+        for spelling in libraries.collect::<BTreeSet<_>>() {
+            let packages = universe.providers(spelling).filter_map(|(source, _)| universe.package(source));
             if let Some(newest) = packages.max_by(|a, b| version::compare(a.version(), b.version())) {
-                offers.push(Offer { package: newest.to_string(), provides: Some((*spelling).to_owned()) });
+                offers.push(Offer { package: newest.to_string(), provides: Some(spelling.to_owned()) });
             }
         }
         offers.sort_by(|a, b| a.provides.cmp(&b.provides));
@@ -152,11 +153,10 @@ impl Diagnosis<'_> {
 
     fn only_under_tag(&self, package: PackageId) -> Option<Cause> {
         let node = &self.graph.packages[package];
-        if node.installed.is_some() || self.state.is_allowed(self.graph, package) {
+        if node.places.installed.is_some() || self.state.is_allowed(self.graph, package) {
             return None;
         }
-        let copies = &self.graph.universe.candidates[node.candidate].copies;
-        let (copy, tag) = copies.iter().find_map(|copy| Some((copy, copy.tag?)))?;
+        let (copy, tag) = node.places.copies.iter().find_map(|copy| Some((copy, copy.tag?)))?;
         let repository = self.repositories.get(copy.repository.0 as usize)?;
         Some(Cause::OnlyUnderTag {
             package: self.text(package),

@@ -9,11 +9,11 @@
 
 use std::collections::HashMap;
 
-use super::names::{CandidateKey, NameKey, Resident, Universe};
+use super::names::{Places, Universe};
 use super::refusal::Refusal;
 use super::table::{Table, key};
 use super::tags::TagSet;
-use super::{RepositoryNumber, Request};
+use super::{Request, Source};
 use crate::apk::dependency::{Dependency, Provide};
 use crate::apk::index::{Flaw, Package};
 use crate::arch::Arch;
@@ -35,7 +35,7 @@ pub(super) struct Graph<'a> {
     /// The world, sorted by name.
     pub(super) world: Vec<Need>,
     ids: HashMap<&'a str, NameId>,
-    nodes: HashMap<CandidateKey, PackageId>,
+    nodes: HashMap<Source, PackageId>,
 }
 
 /// A reachable name.
@@ -66,7 +66,7 @@ pub(super) struct Need {
 
 /// A reachable package.
 pub(super) struct Node<'a> {
-    pub(super) candidate: CandidateKey,
+    pub(super) places: Places<'a>,
     pub(super) package: Package<'a>,
     pub(super) name: NameId,
     pub(super) depends: Vec<Need>,
@@ -75,7 +75,6 @@ pub(super) struct Node<'a> {
     pub(super) install_if: Vec<Need>,
     pub(super) obstacle: Option<Obstacle>,
     pub(super) tags: TagSet,
-    pub(super) installed: Option<Resident<'a>>,
 }
 
 impl Node<'_> {
@@ -146,39 +145,37 @@ impl<'a> Graph<'a> {
         })
     }
 
-    fn key(&self, name: NameId) -> Option<NameKey> {
-        self.universe.key_of(self.names[name].spelling)
-    }
-
-    /// The node of a candidate, made if the candidate is reached for the first time.
-    fn node(&mut self, candidate: CandidateKey, arch: Arch) -> PackageId {
-        if let Some(known) = self.nodes.get(&candidate) {
-            return *known;
+    /// The node of the package at `source`, made if the package is reached for the first time.
+    fn node(&mut self, source: Source, arch: Arch) -> Option<PackageId> {
+        if let Some(known) = self.nodes.get(&source) {
+            return Some(*known);
         }
-        let known = &self.universe.candidates[candidate];
-        let package = known.package;
+        let places = self.universe.places(source);
+        let first = places.sources().next()?;
+        let package = self.universe.package(first)?;
         let name = self.name(package.name());
         let depends = package.depends().map(|text| (text, Dependency::of_index(text).ok()));
         let depends = depends.filter_map(|(text, parsed)| Some((text, parsed?)));
         let depends = self.needs(depends.collect());
         let install_if = package.install_if().zip(package.parse_install_if()).collect();
         let install_if = self.needs(install_if);
-        let held = self.held_by(candidate);
+        let held = held_by(package);
         let provides = held.into_iter().map(|(name, version)| (self.name(name), version)).collect();
         let id = self.packages.push(Node {
-            candidate,
             package,
             name,
             depends,
             provides,
             install_if,
-            obstacle: if known.installed.is_some() { None } else { obstacle(package, arch) },
-            tags: self.universe.tags_of(candidate),
-            installed: known.installed,
+            obstacle: if places.installed.is_some() { None } else { obstacle(package, arch) },
+            tags: places.tags(&self.universe.tags),
+            places,
         });
-        self.nodes.insert(candidate, id);
+        for source in self.packages[id].places.sources() {
+            self.nodes.insert(source, id);
+        }
         self.register(id);
-        id
+        Some(id)
     }
 
     fn needs(&mut self, parsed: Vec<(&'a str, Dependency)>) -> Vec<Need> {
@@ -186,13 +183,6 @@ impl<'a> Graph<'a> {
             .into_iter()
             .map(|(text, dependency)| Need { name: self.name(Dependency::name_in(text)), dependency })
             .collect()
-    }
-
-    /// The names a candidate holds, its own first.
-    fn held_by(&self, candidate: CandidateKey) -> Vec<(&'a str, Option<&'a str>)> {
-        let package = self.universe.candidates[candidate].package;
-        let own = (package.name(), Some(package.version()));
-        std::iter::once(own).chain(package.provides().filter_map(Provide::split)).collect()
     }
 
     /// Tells the names a package speaks of that it does.
@@ -210,13 +200,15 @@ impl<'a> Graph<'a> {
     }
 
     /// Whether everything a package waits for is reached, so that it may come by itself.
-    fn may_come(&self, candidate: CandidateKey) -> bool {
-        let package = self.universe.candidates[candidate].package;
+    fn may_come(&self, source: Source) -> bool {
+        let Some(package) = self.universe.package(source) else { return false };
         let mut awaited = package.install_if().filter(|text| !text.starts_with('!')).peekable();
         awaited.peek().is_some()
             && awaited.all(|text| {
                 self.id_of(Dependency::name_in(text)).is_some_and(|name| self.names[name].entered)
             })
+            // A malformed condition voids them all.
+            && !package.parse_install_if().is_empty()
     }
 }
 
@@ -252,20 +244,23 @@ impl Walk {
             return None;
         }
         let mut ahead = Vec::new();
-        let key = graph.key(name)?;
-        let universe = graph.universe;
-        for provider in universe.providers(key) {
-            let package = graph.node(provider.candidate, self.arch);
-            graph.names[name].providers.push(Provider { package, version: provider.version });
+        let (universe, spelling) = (graph.universe, graph.names[name].spelling);
+        for (source, version) in universe.providers(spelling) {
+            let Some(package) = graph.node(source, self.arch) else { continue };
+            // Each package stands there once, wherever it is.
+            if graph.packages[package].places.sources().next() != Some(source) {
+                continue;
+            }
+            graph.names[name].providers.push(Provider { package, version });
             let node = &graph.packages[package];
             ahead.extend(node.depends.iter().map(|need| need.name));
             ahead.extend(node.install_if.iter().map(|need| need.name));
             ahead.extend(node.provides.iter().map(|(name, _)| *name));
         }
-        for candidate in universe.conditional(key) {
-            if graph.may_come(*candidate) {
-                let package = graph.node(*candidate, self.arch);
-                ahead.push(graph.packages[package].name);
+        for source in universe.awaiting(spelling) {
+            if graph.may_come(source) {
+                let package = graph.node(source, self.arch);
+                ahead.extend(package.map(|package| graph.packages[package].name));
             }
         }
         ahead.retain(|name| !graph.names[*name].entered);
@@ -295,12 +290,8 @@ pub(super) fn compare_names(a: &str, b: &str) -> std::cmp::Ordering {
     lower(a).cmp(&lower(b)).then_with(|| a.cmp(b))
 }
 
-/// The number of the first repository a package may come from.
-pub(super) fn first_repository(
-    universe: &Universe<'_>,
-    candidate: CandidateKey,
-    allowed: TagSet,
-) -> Option<RepositoryNumber> {
-    let copies = &universe.candidates[candidate].copies;
-    copies.iter().find(|copy| universe.tags.set_of(copy.tag).meets(allowed)).map(|copy| copy.repository)
+/// The names a package holds, its own first.
+fn held_by(package: Package<'_>) -> Vec<(&str, Option<&str>)> {
+    let own = (package.name(), Some(package.version()));
+    std::iter::once(own).chain(package.provides().filter_map(Provide::split)).collect()
 }

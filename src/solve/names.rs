@@ -1,38 +1,16 @@
 //! Every package of every repository and of the base, and who provides which name.
 //!
-//! This is built for each solution over all packages there are, so it looks only at names: provides are
-//! split but not copied, dependencies are not looked at. A package that several repositories have, or that
-//! is installed too, is one candidate: what makes it the same is its identity.
-
-use std::collections::HashMap;
+//! Nothing is laid out here: each index knows its own names, and a solution asks for few of them. A package
+//! that several repositories have, or that is installed too, is one: what makes it the same is its identity.
 
 use super::refusal::Refusal;
-use super::solution::RepositoryNumber;
-use super::table::{Lists, Table, key};
+use super::solution::{RepositoryNumber, Source};
 use super::tags::{TagSet, Tags};
 use super::{Installed, Repository};
-use crate::apk::dependency::{Dependency, Provide, Tag};
-use crate::apk::index::{Package, PackageNumber};
-use crate::digest::Identity;
+use crate::apk::dependency::Tag;
+use crate::apk::index::{Index, Package, PackageNumber, Provider};
 
-key!(
-    /// A name, of packages or provided.
-    NameKey
-);
-key!(
-    /// A package, wherever it is.
-    CandidateKey
-);
-
-/// A package that may be in the solution.
-pub(super) struct Candidate<'a> {
-    pub(super) package: Package<'a>,
-    pub(super) installed: Option<Resident<'a>>,
-    /// The repositories that have it, in their order.
-    pub(super) copies: Vec<Copy<'a>>,
-}
-
-/// The installed side of a candidate.
+/// The installed side of a package.
 #[derive(Clone, Copy)]
 pub(super) struct Resident<'a> {
     pub(super) number: PackageNumber,
@@ -47,21 +25,40 @@ pub(super) struct Copy<'a> {
     pub(super) tag: Option<&'a Tag>,
 }
 
-/// That a package provides a name.
-#[derive(Clone, Copy)]
-pub(super) struct Provider<'a> {
-    pub(super) candidate: CandidateKey,
-    pub(super) version: Option<&'a str>,
+/// Everywhere a package is.
+#[derive(Default)]
+pub(super) struct Places<'a> {
+    pub(super) installed: Option<Resident<'a>>,
+    /// The repositories that have it, in their order.
+    pub(super) copies: Vec<Copy<'a>>,
+}
+
+impl<'a> Places<'a> {
+    /// All of them, the installed one first.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Source> {
+        let installed = self.installed.iter().map(|resident| Source::Installed(resident.number));
+        installed.chain(self.copies.iter().map(|copy| Source::Repository(copy.repository, copy.number)))
+    }
+
+    /// The tags under which the package can be had; being installed counts as its tag.
+    pub(super) fn tags(&self, tags: &Tags<'_>) -> TagSet {
+        let installed = self.installed.iter().map(|resident| resident.tag);
+        installed
+            .chain(self.copies.iter().map(|copy| copy.tag))
+            .fold(TagSet::EMPTY, |set, tag| set.union(tags.set_of(tag)))
+    }
+
+    /// The first copy that may be used.
+    pub(super) fn first_copy(&self, tags: &Tags<'_>, allowed: TagSet) -> Option<&Copy<'a>> {
+        self.copies.iter().find(|copy| tags.set_of(copy.tag).meets(allowed))
+    }
 }
 
 /// All names and packages.
 pub(super) struct Universe<'a> {
-    pub(super) names: Table<NameKey, &'a str>,
-    pub(super) candidates: Table<CandidateKey, Candidate<'a>>,
     pub(super) tags: Tags<'a>,
-    keys: HashMap<&'a str, NameKey>,
-    providers: Lists<NameKey, Provider<'a>>,
-    conditional: Lists<NameKey, CandidateKey>,
+    repositories: &'a [Repository<'a>],
+    installed: Option<&'a Installed<'a>>,
 }
 
 impl<'a> Universe<'a> {
@@ -71,109 +68,87 @@ impl<'a> Universe<'a> {
     ) -> Result<Self, Refusal> {
         let tags = Tags::new(repositories.iter().filter_map(|repository| repository.tag.as_ref()))
             .ok_or(Refusal::TooManyTags { limit: Tags::LIMIT })?;
-        let count = repositories.iter().map(|repository| repository.index.len()).sum();
-        let mut builder = Builder::with_capacity(count);
-        if let Some(installed) = installed {
-            for (number, package) in (0..).map(PackageNumber).zip(installed.index.packages()) {
-                let tag = installed.tags.get(number.0 as usize).and_then(Option::as_ref);
-                let candidate = builder.candidate(package);
-                builder.candidates[candidate].installed.get_or_insert(Resident { number, tag });
-            }
-        }
-        for (repository, number) in repositories.iter().zip((0..).map(RepositoryNumber)) {
-            let tag = repository.tag.as_ref();
-            for (package_number, package) in (0..).map(PackageNumber).zip(repository.index.packages()) {
-                let candidate = builder.candidate(package);
-                let copy = Copy { repository: number, number: package_number, tag };
-                builder.candidates[candidate].copies.push(copy);
-            }
-        }
-        Ok(builder.finish(tags))
+        Ok(Self { tags, repositories, installed })
     }
 
-    pub(super) fn key_of(&self, name: &str) -> Option<NameKey> {
-        self.keys.get(name).copied()
+    pub(super) fn package(&self, source: Source) -> Option<Package<'a>> {
+        source.package(self.repositories, self.installed)
+    }
+
+    /// The installed packages, in the order of their database.
+    pub(super) fn residents(&self) -> impl Iterator<Item = (Resident<'a>, Package<'a>)> {
+        let installed = self.installed;
+        let packages = installed.into_iter().flat_map(|installed| installed.index.packages());
+        packages
+            .zip((0..).map(PackageNumber))
+            .map(move |(package, number)| (Resident { number, tag: tag_of(installed, number) }, package))
     }
 
     /// Who provides a name, in the order of the repositories, the base first.
-    pub(super) fn providers(&self, name: NameKey) -> &[Provider<'a>] {
-        self.providers.of(name)
+    pub(super) fn providers(&self, name: &'a str) -> impl Iterator<Item = (Source, Option<&'a str>)> {
+        let installed = self.installed.into_iter().flat_map(move |installed| {
+            let providers = installed.index.providers(name);
+            providers.map(|Provider { package, version }| (Source::Installed(package), version))
+        });
+        installed.chain(self.numbered().flat_map(move |(number, repository)| {
+            let providers = repository.index.providers(name);
+            providers.map(move |Provider { package, version }| (Source::Repository(number, package), version))
+        }))
     }
 
     /// The packages that have a name among their `install_if` conditions.
-    pub(super) fn conditional(&self, name: NameKey) -> &[CandidateKey] {
-        self.conditional.of(name)
+    pub(super) fn awaiting(&self, name: &'a str) -> impl Iterator<Item = Source> {
+        let installed = self.installed.into_iter().flat_map(move |it| it.index.awaiting(name));
+        installed.map(Source::Installed).chain(self.numbered().flat_map(move |(number, repository)| {
+            repository.index.awaiting(name).map(move |package| Source::Repository(number, package))
+        }))
     }
 
-    /// The tags under which a package can be had; being installed counts as its tag.
-    pub(super) fn tags_of(&self, candidate: CandidateKey) -> TagSet {
-        let candidate = &self.candidates[candidate];
-        let installed = candidate.installed.iter().map(|resident| resident.tag);
+    /// All names that somebody provides, some more than once, in no order.
+    pub(super) fn provided_names(&self) -> impl Iterator<Item = &'a str> {
+        let installed = self.installed.into_iter().map(|installed| installed.index);
         installed
-            .chain(candidate.copies.iter().map(|copy| copy.tag))
-            .fold(TagSet::EMPTY, |set, tag| set.union(self.tags.set_of(tag)))
-    }
-}
-
-/// Collects names and packages; the lists by name are laid out when all are known.
-struct Builder<'a> {
-    keys: HashMap<&'a str, NameKey>,
-    names: Table<NameKey, &'a str>,
-    candidates: Table<CandidateKey, Candidate<'a>>,
-    known: HashMap<(NameKey, Identity), CandidateKey>,
-    provides: Vec<(NameKey, Provider<'a>)>,
-    conditions: Vec<(NameKey, CandidateKey)>,
-}
-
-impl<'a> Builder<'a> {
-    fn with_capacity(packages: usize) -> Self {
-        Self {
-            keys: HashMap::with_capacity(packages * 3),
-            names: Table::new(),
-            candidates: Table::new(),
-            known: HashMap::with_capacity(packages),
-            provides: Vec::with_capacity(packages * 4),
-            conditions: Vec::new(),
-        }
+            .chain(self.repositories.iter().map(|repository| repository.index))
+            .flat_map(Index::provided_names)
     }
 
-    fn name(&mut self, spelling: &'a str) -> NameKey {
-        *self.keys.entry(spelling).or_insert_with(|| self.names.push(spelling))
+    /// Everywhere the package at `source` is.
+    pub(super) fn places(&self, source: Source) -> Places<'a> {
+        let Some(package) = self.package(source) else { return Places::default() };
+        let Some(identity) = package.identity() else { return self.places_of([source]) };
+        let is_the_same = |other: &Source| {
+            let other = self.package(*other);
+            other.is_some_and(|o| o.name() == package.name() && o.identity() == Some(identity))
+        };
+        let providers = self.providers(package.name()).filter(|(_, version)| version.is_some());
+        self.places_of(providers.map(|(source, _)| source).filter(is_the_same))
     }
 
-    /// The candidate that is this package, made if it is the first with its name and identity.
-    fn candidate(&mut self, package: Package<'a>) -> CandidateKey {
-        let name = self.name(package.name());
-        let identity = package.identity().map(|identity| (name, identity));
-        if let Some(known) = identity.and_then(|identity| self.known.get(&identity)) {
-            return *known;
-        }
-        let candidate = self.candidates.push(Candidate { package, installed: None, copies: Vec::new() });
-        self.known.extend(identity.map(|identity| (identity, candidate)));
-        self.provides.push((name, Provider { candidate, version: Some(package.version()) }));
-        for (provided, version) in package.provides().filter_map(Provide::split) {
-            let provided = self.name(provided);
-            self.provides.push((provided, Provider { candidate, version }));
-        }
-        // A malformed condition voids them all; parsing tells, and there are few.
-        if !package.parse_install_if().is_empty() {
-            for condition in package.install_if() {
-                let condition = self.name(Dependency::name_in(condition));
-                self.conditions.push((condition, candidate));
+    fn places_of(&self, sources: impl IntoIterator<Item = Source>) -> Places<'a> {
+        let mut places = Places::default();
+        for source in sources {
+            match source {
+                Source::Installed(number) => {
+                    places.installed.get_or_insert(Resident { number, tag: tag_of(self.installed, number) });
+                }
+                Source::Repository(repository, number) => {
+                    let tag = self.repositories.get(repository.0 as usize).and_then(|it| it.tag.as_ref());
+                    // A package that provides its own name once more stands there twice.
+                    if places.copies.iter().all(|copy| (copy.repository, copy.number) != (repository, number))
+                    {
+                        places.copies.push(Copy { repository, number, tag });
+                    }
+                }
             }
         }
-        candidate
+        places
     }
 
-    fn finish(self, tags: Tags<'a>) -> Universe<'a> {
-        let count = self.names.len();
-        Universe {
-            names: self.names,
-            candidates: self.candidates,
-            tags,
-            keys: self.keys,
-            providers: Lists::new(count, self.provides),
-            conditional: Lists::new(count, self.conditions),
-        }
+    fn numbered(&self) -> impl Iterator<Item = (RepositoryNumber, &'a Repository<'a>)> {
+        (0..).map(RepositoryNumber).zip(self.repositories)
     }
+}
+
+fn tag_of<'a>(installed: Option<&'a Installed<'_>>, number: PackageNumber) -> Option<&'a Tag> {
+    installed?.tags.get(number.0 as usize)?.as_ref()
 }

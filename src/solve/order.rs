@@ -126,7 +126,7 @@ impl Arranger<'_> {
         let node = &self.graph.packages[package];
         let Some((source, tag)) = self.source(package) else { return };
         let old = self.residents.get(node.package.name()).copied();
-        let action = match (node.installed, old) {
+        let action = match (node.places.installed, old) {
             (Some(resident), _) if resident.tag == tag.as_ref() => return,
             (Some(_), _) => Action::Repin,
             (None, None) => Action::Install,
@@ -140,7 +140,7 @@ impl Arranger<'_> {
             }
         };
         self.steps.push(Step { action, source, tag });
-        if let (None, Some((resident, _))) = (node.installed, old) {
+        if let (None, Some((resident, _))) = (node.places.installed, old) {
             self.purger.purge_what_is_released(resident.number, &mut self.steps);
         }
     }
@@ -150,19 +150,19 @@ impl Arranger<'_> {
     fn source(&self, package: PackageId) -> Option<(Source, Option<Tag>)> {
         let (node, universe) = (&self.graph.packages[package], self.graph.universe);
         let allowed = self.state.packages[package].allowed;
-        let copies = &universe.candidates[node.candidate].copies;
-        let from = |allowed: TagSet| copies.iter().find(|copy| universe.tags.set_of(copy.tag).meets(allowed));
+        let from = |allowed: TagSet| node.places.first_copy(&universe.tags, allowed);
         let copy = from(TagSet::UNTAGGED).or_else(|| from(allowed));
         let tag = match copy {
             Some(copy) => copy.tag,
             // Of a package that no repository has any more only its own pin is known.
             None => node
+                .places
                 .installed
                 .and_then(|it| it.tag)
                 .filter(|tag| universe.tags.set_of(Some(tag)).meets(allowed)),
         };
         let tag = tag.cloned();
-        let source = match (node.installed, copy) {
+        let source = match (node.places.installed, copy) {
             (Some(resident), _) => Source::Installed(resident.number),
             (None, Some(copy)) => Source::Repository(copy.repository, copy.number),
             // Diagnosis refuses a package that may come from nowhere.
@@ -194,10 +194,9 @@ impl Arranger<'_> {
 
 /// The installed packages by name, with their versions.
 fn residents<'g>(graph: &Graph<'g>) -> HashMap<&'g str, (Resident<'g>, &'g str)> {
-    let candidates = graph.universe.candidates.iter().map(|(_, candidate)| candidate);
-    candidates
-        .filter_map(|candidate| {
-            Some((candidate.package.name(), (candidate.installed?, candidate.package.version())))
-        })
-        .collect()
+    let mut residents = HashMap::new();
+    for (resident, package) in graph.universe.residents() {
+        residents.entry(package.name()).or_insert((resident, package.version()));
+    }
+    residents
 }

@@ -4,7 +4,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use super::graph::{Graph, NameId, PackageId, Provider, first_repository};
+use super::graph::{Graph, NameId, PackageId, Provider};
 use super::state::State;
 use super::{Ambition, Availability, Options, Upgrade};
 use crate::apk::version;
@@ -76,7 +76,7 @@ impl Preference<'_> {
     }
 
     fn is_installed(&self, package: PackageId) -> bool {
-        self.graph.packages[package].installed.is_some()
+        self.graph.packages[package].places.installed.is_some()
     }
 
     fn is_available(&self, package: PackageId) -> bool {
@@ -85,9 +85,9 @@ impl Preference<'_> {
 
     /// The number of the first repository it may come from; the greatest if none has it.
     fn repository_rank(&self, package: PackageId) -> u32 {
-        let candidate = self.graph.packages[package].candidate;
         let allowed = self.state.packages[package].allowed;
-        first_repository(self.graph.universe, candidate, allowed).map_or(u32::MAX, |number| number.0)
+        let copy = self.graph.packages[package].places.first_copy(&self.graph.universe.tags, allowed);
+        copy.map_or(u32::MAX, |copy| copy.repository.0)
     }
 }
 

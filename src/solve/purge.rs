@@ -65,14 +65,9 @@ impl Purger {
     pub(super) fn new(graph: &Graph<'_>, state: &State) -> Self {
         let chosen = graph.packages.iter().filter(|(package, _)| state.packages[*package].chosen);
         let staying: HashMap<&str, bool> =
-            chosen.map(|(_, node)| (node.package.name(), node.installed.is_some())).collect();
-        let mut installed: Vec<(PackageNumber, Package<'_>)> = graph
-            .universe
-            .candidates
-            .iter()
-            .filter_map(|(_, candidate)| Some((candidate.installed?.number, candidate.package)))
-            .collect();
-        installed.sort_unstable_by_key(|(number, _)| *number);
+            chosen.map(|(_, node)| (node.package.name(), node.places.installed.is_some())).collect();
+        let installed: Vec<(PackageNumber, Package<'_>)> =
+            graph.universe.residents().map(|(resident, package)| (resident.number, package)).collect();
         let mut residents = Table::new();
         for (number, package) in &installed {
             let fate = match staying.get(package.name()) {

@@ -50,10 +50,6 @@ impl<K: Key, T> Table<K, T> {
         key
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     pub(super) fn keys(&self) -> impl DoubleEndedIterator<Item = K> + use<K, T> {
         (0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)).map(K::from_position)
     }
@@ -81,52 +77,5 @@ impl<K: Key, T> Index<K> for Table<K, T> {
 impl<K: Key, T> IndexMut<K> for Table<K, T> {
     fn index_mut(&mut self, key: K) -> &mut T {
         &mut self.rows[key.position()]
-    }
-}
-
-/// A list for every key of a table, laid out one after another.
-#[derive(Debug)]
-pub(super) struct Lists<K, T> {
-    /// Where each key's list ends; it begins where the one before ends.
-    ends: Vec<usize>,
-    items: Vec<T>,
-    key: PhantomData<K>,
-}
-
-impl<K: Key + Ord, T> Lists<K, T> {
-    /// Lists for `keys` keys from pairs, whose order within a list is kept.
-    pub(super) fn new(keys: usize, mut pairs: Vec<(K, T)>) -> Self {
-        pairs.sort_by_key(|(key, _)| *key);
-        let mut ends = Vec::with_capacity(keys);
-        let mut at = 0;
-        for key in 0..keys {
-            while pairs.get(at).is_some_and(|(of, _)| of.position() == key) {
-                at += 1;
-            }
-            ends.push(at);
-        }
-        Self { ends, items: pairs.into_iter().map(|(_, item)| item).collect(), key: PhantomData }
-    }
-
-    pub(super) fn of(&self, key: K) -> &[T] {
-        let end = self.ends.get(key.position()).copied().unwrap_or_default();
-        let before = key.position().checked_sub(1);
-        let start = before.and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
-        self.items.get(start..end).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    key!(RowKey);
-
-    #[test]
-    fn a_list_holds_what_was_paired_with_its_key_in_order() {
-        let mut table: Table<RowKey, ()> = Table::new();
-        let keys = [table.push(()), table.push(()), table.push(()), table.push(())];
-        let lists = Lists::new(4, vec![(keys[2], 'a'), (keys[0], 'b'), (keys[2], 'c'), (keys[3], 'd')]);
-        assert_eq!(keys.map(|key| lists.of(key)), [&['b'][..], &[], &['a', 'c'], &['d']]);
     }
 }
