@@ -112,6 +112,13 @@ macro_rules! digest {
     };
 }
 
+/// The digest in `text`, if it is written just as it would be written here: in lower case.
+#[must_use]
+pub fn plain<D: FromStr + fmt::Display>(text: &str) -> Option<D> {
+    let digest: D = text.parse().ok()?;
+    (digest.to_string() == text).then_some(digest)
+}
+
 digest!(Sha1, 20, sha1::Sha1, "SHA-1 (40 hexadecimal digits)", "A SHA-1 digest.");
 digest!(Sha256, 32, sha2::Sha256, "SHA-256 (64 hexadecimal digits)", "A SHA-256 digest.");
 digest!(Sha512, 64, sha2::Sha512, "SHA-512 (128 hexadecimal digits)", "A SHA-512 digest.");

@@ -8,18 +8,20 @@
 
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 use super::base_image::BaseImage;
 use super::branch::resolve_branch;
 use super::document::{Keeping, Pending};
 use super::error::{FetchError, PROFILE, Statement};
+use super::failover::first_of;
 use super::fetcher::Fetcher;
 use super::packages::{Watched, again_if_damaged, refusal};
-use super::releases::{ListedMinirootfs, ReleaseList, plain};
+use super::releases::{ListedMinirootfs, ReleaseList};
 use super::source::{Opened, Source, Way};
 use crate::arch::Arch;
 use crate::content::{OpenFile, ReadAt as _, ReadFrom, sha256_from};
-use crate::digest::{Sha256, Sha512};
+use crate::digest::{Sha256, Sha512, plain};
 use crate::profile::release::{Branch, Release, ReleaseVersion};
 use crate::report::Step;
 use crate::root::{self, FileError};
@@ -105,24 +107,19 @@ pub struct Minirootfs<'a> {
 pub fn minirootfs(fetcher: &Fetcher<'_>, wanted: &Minirootfs<'_>) -> Result<Base, FetchError> {
     let branch = resolve_branch(fetcher, wanted.release.branch(), wanted.mirrors, wanted.arch)?;
     let directory = format!("{branch}/releases/{}", wanted.arch);
-    let mut looked_at = Vec::new();
-    let mut refused: Option<FetchError> = None;
-    for mirror in wanted.mirrors {
-        let found = Found::look(fetcher, mirror, &directory, branch, wanted);
-        match found.and_then(|found| found.map(|found| found.fetch(fetcher)).transpose()) {
-            Ok(Some(base)) => {
-                if let Some(refused) = refused {
-                    fetcher.warn_passed_over(&refused, &mirror.locate(&directory));
-                }
-                return Ok(base);
-            }
-            Ok(None) => looked_at.push(mirror.locate_missing(&directory)),
-            Err(error) if error.is_the_mirrors() => drop(refused.get_or_insert(error)),
-            Err(error) => return Err(error),
-        }
-    }
-    let release = wanted.release.to_string();
-    Err(refused.unwrap_or(FetchError::NoRelease { release, arch: wanted.arch, looked_at }))
+    let take = |mirror: &&Source| {
+        let found = Found::look(fetcher, mirror, &directory, branch, wanted)?;
+        found.map(|found| found.fetch(fetcher)).transpose()
+    };
+    let taken = first_of(wanted.mirrors, take).map_err(|refused| {
+        refused.unwrap_or_else(|| FetchError::NoRelease {
+            release: wanted.release.to_string(),
+            arch: wanted.arch,
+            looked_at: wanted.mirrors.iter().map(|mirror| mirror.locate_missing(&directory)).collect(),
+        })
+    })?;
+    fetcher.warn_passed_over(taken.refused.as_ref(), &taken.place.locate(&directory));
+    Ok(taken.value)
 }
 
 /// The root filesystem in the archive at `path`: from the store, or copied into it.
@@ -309,9 +306,9 @@ impl Stated {
         let sidecars = Sidecars { fetcher, pending, mirror, file };
         let at = |extension: &str| format!("{path}.{extension}");
         let (sha256, sha512) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| sidecars.read(&at("sha512"), SHA512, Sha512::to_hex));
-            let one = sidecars.read(&at("sha256"), SHA256, Sha256::to_hex);
-            (one, other.join().unwrap_or(Ok(None)))
+            let other = scope.spawn(|| sidecars.read(&at("sha512"), SHA512));
+            let one = sidecars.read(&at("sha256"), SHA256);
+            (one, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         // Offline, what was not there when the rest was fetched cannot be told from what was not asked for.
         let states = !self.is_empty() || matches!(sha256, Ok(Some(_))) || matches!(sha512, Ok(Some(_)));
@@ -383,15 +380,14 @@ struct Sidecars<'a> {
 
 impl Sidecars<'_> {
     /// The digest that the file at `path` states, if there is one.
-    fn read<D: std::str::FromStr + Copy>(
+    fn read<D: FromStr + fmt::Display>(
         &self,
         path: &str,
         algorithm: &'static str,
-        to_hex: impl Fn(D) -> String,
     ) -> Result<Option<D>, FetchError> {
         let Self { fetcher, pending, mirror, file } = *self;
         mirror.read(fetcher, path, MAX_SIDECAR, Keeping::With(pending), |text| {
-            sidecar(text, file, &to_hex).ok_or_else(|| FetchError::Sidecar {
+            sidecar(text, file).ok_or_else(|| FetchError::Sidecar {
                 location: mirror.locate(path),
                 algorithm,
                 file: file.to_owned(),
@@ -409,11 +405,7 @@ fn unless_offline<D>(read: Result<Option<D>, FetchError>, states: bool) -> Resul
 }
 
 /// The digest in a file as `sha256sum` writes it: digest, two blanks (or blank and asterisk), file name.
-fn sidecar<D: std::str::FromStr + Copy>(
-    text: &[u8],
-    file: &str,
-    to_hex: impl FnOnce(D) -> String,
-) -> Option<D> {
+fn sidecar<D: FromStr + fmt::Display>(text: &[u8], file: &str) -> Option<D> {
     let text = std::str::from_utf8(text).ok()?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     let (digest, rest) = line.split_once(' ')?;
@@ -421,5 +413,5 @@ fn sidecar<D: std::str::FromStr + Copy>(
     if name != file {
         return None;
     }
-    plain(digest, to_hex)
+    plain(digest)
 }

@@ -5,6 +5,7 @@
 
 use super::document::Keeping;
 use super::error::FetchError;
+use super::failover::first_of;
 use super::fetcher::Fetcher;
 use super::releases::ReleaseList;
 use super::source::Source;
@@ -26,27 +27,25 @@ pub fn resolve_branch(
         return Ok(branch);
     }
     let name = branch.to_string();
-    let mut refused: Option<FetchError> = None;
-    for mirror in mirrors {
+    let find = |mirror: &&Source| {
         let link = mirror.link_name(&name).and_then(|link| link.parse().ok());
         if let Some(Branch::Stable(series)) = link {
-            return Ok(Branch::Stable(series));
+            return Ok(Some(Branch::Stable(series)));
         }
-        let listed = ReleaseList::fetch(fetcher, mirror, branch, arch, Keeping::AtOnce);
-        match listed.and_then(|list| list.map(|list| list.branch()).transpose()) {
-            Ok(Some(branch)) => return Ok(branch),
-            // Asked last: on a mirror with links it is a directory, whose page would be read in vain.
-            Ok(None) => {
-                if let Some(branch @ Branch::Stable(_)) = mirror.branch_in_file(fetcher, &name) {
-                    return Ok(branch);
-                }
-            }
-            Err(error) if error.is_the_mirrors() => drop(refused.get_or_insert(error)),
-            Err(error) => return Err(error),
+        if let Some(list) = ReleaseList::fetch(fetcher, mirror, branch, arch, Keeping::AtOnce)? {
+            return list.branch().map(Some);
         }
-    }
-    let looked_at = mirrors.iter().map(|mirror| mirror.locate_missing(&name)).collect();
-    Err(refused.unwrap_or(FetchError::NoRelease { release: name, arch, looked_at }))
+        // Asked last: on a mirror with links it is a directory, whose page would be read in vain.
+        let in_file = mirror.branch_in_file(fetcher, &name);
+        Ok(in_file.filter(|branch| matches!(branch, Branch::Stable(_))))
+    };
+    let taken = first_of(mirrors, find).map_err(|refused| {
+        let looked_at = || mirrors.iter().map(|mirror| mirror.locate_missing(&name)).collect();
+        let nowhere = || FetchError::NoRelease { release: name.clone(), arch, looked_at: looked_at() };
+        refused.unwrap_or_else(nowhere)
+    })?;
+    // Whoever reads a release or a repository there says what is wrong with a mirror.
+    Ok(taken.value)
 }
 
 /// Whether an index with this `DESCRIPTION` is of `branch`. One key signs the indexes of many branches, so

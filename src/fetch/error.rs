@@ -383,28 +383,6 @@ impl FetchError {
         )
     }
 
-    /// Sets what is only missing offline apart from other failures, which end the work at once.
-    pub(super) fn set_missing_apart<T>(result: Result<T, Self>) -> Result<Result<T, Vec<String>>, Self> {
-        match result {
-            Ok(value) => Ok(Ok(value)),
-            Err(Self::Offline { missing }) => Ok(Err(missing)),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// All values, or one failure that names everything that is missing.
-    pub(super) fn all_or_missing<T>(results: Vec<Result<T, Vec<String>>>) -> Result<Vec<T>, Self> {
-        let mut values = Vec::with_capacity(results.len());
-        let mut missing: Vec<String> = Vec::new();
-        for result in results {
-            match result {
-                Ok(value) => values.push(value),
-                Err(locations) => missing.extend(locations),
-            }
-        }
-        if missing.is_empty() { Ok(values) } else { Err(Self::Offline { missing }) }
-    }
-
     /// Of two failures the one to tell: the first, unless that only tells what is missing offline; what is
     /// missing for both, at once.
     #[must_use]

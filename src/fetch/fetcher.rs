@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::error::FetchError;
 use super::http::Network;
+use super::parallel;
 use crate::report::Reporter;
 use crate::store::Store;
 
@@ -21,13 +22,31 @@ pub struct Fetcher<'a> {
 }
 
 impl Fetcher<'_> {
-    /// How many threads fetch: those that wait for a network cost nothing while they wait.
-    pub(super) fn threads(&self, over_network: bool) -> NonZeroUsize {
-        if over_network { self.network.options().connections } else { self.jobs }
+    /// What `fetch` comes to for every one of `items`, in their order. What is only missing offline is named for all
+    /// of them at once; any other failure ends the work.
+    pub(super) fn all<T: Sync, U: Send>(
+        &self,
+        items: &[T],
+        on_network: bool,
+        fetch: impl Fn(&T) -> Result<U, FetchError> + Sync,
+    ) -> Result<Vec<U>, FetchError> {
+        // Threads that wait for a network cost nothing while they wait.
+        let threads = if on_network { self.network.options().connections } else { self.jobs };
+        let results = parallel::map(items, threads, self.reporter, |item| match fetch(item) {
+            Err(FetchError::Offline { missing: these }) => Ok(Err(these)),
+            result => result.map(Ok),
+        })?;
+        let mut values = Vec::with_capacity(items.len());
+        let mut missing: Vec<String> = Vec::new();
+        for result in results {
+            match result {
+                Ok(value) => values.push(value),
+                Err(these) => missing.extend(these),
+            }
+        }
+        if missing.is_empty() { Ok(values) } else { Err(FetchError::Offline { missing }) }
     }
-}
 
-impl Fetcher<'_> {
     /// Whether documents of mirrors may be to blame for `error`; they are then asked for anew from now on, which
     /// the user is told. Once: a second failure is one.
     pub fn asks_anew_after(&self, error: &FetchError) -> bool {
@@ -41,9 +60,10 @@ impl Fetcher<'_> {
         helps
     }
 
-    /// Warns that `refused` was passed over, as `location` has what was wanted. Of a server that is not there
-    /// that is said once, and not of each of its files.
-    pub(super) fn warn_passed_over(&self, refused: &FetchError, location: &str) {
+    /// Warns of what was passed over, if something was, as `location` has what was wanted. Of a server that is not
+    /// there that is said once, and not of each of its files.
+    pub(super) fn warn_passed_over(&self, refused: Option<&FetchError>, location: &str) {
+        let Some(refused) = refused else { return };
         let server = refused.unreachable_server();
         if server.is_none_or(|server| self.network.is_first_told_of(server)) {
             self.reporter.warn(&format!("{refused}\ntaken from {location} instead"));

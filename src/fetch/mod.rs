@@ -14,6 +14,7 @@ mod base_image;
 mod branch;
 mod document;
 mod error;
+mod failover;
 mod fetcher;
 mod file;
 mod http;

@@ -3,10 +3,10 @@
 use std::io::{self, Read};
 
 use super::error::FetchError;
+use super::failover::first_of;
 use super::fetcher::Fetcher;
 use super::http::HttpError;
-use super::parallel;
-use super::repository::Repository;
+use super::repository::{Place, Repository};
 use super::source::SourceError;
 use crate::apk::index::{Flaw, Package};
 use crate::apk::package::Expected;
@@ -79,11 +79,7 @@ pub fn packages(
     let total = requests.iter().map(|request| request.expected.size).fold(0, u64::saturating_add);
     reporter.begin(Step::Fetch, total);
     let on_network = requests.iter().any(|request| request.repository.is_on_network());
-    let result = parallel::map(requests, fetcher.threads(on_network), reporter, |request| {
-        // What is missing offline is named at once and not one by one.
-        FetchError::set_missing_apart(package(fetcher, request))
-    });
-    let result = result.and_then(FetchError::all_or_missing);
+    let result = fetcher.all(requests, on_network, |request| package(fetcher, request));
     if result.is_ok() {
         reporter.end(Step::Fetch);
     }
@@ -102,33 +98,23 @@ fn package(fetcher: &Fetcher<'_>, request: &PackageRequest<'_>) -> Result<Stored
     }
     let path = request.path()?;
     let mut advanced = 0;
-    let mut looked_at = Vec::new();
-    let mut refused: Option<FetchError> = None;
-    for place in request.repository.places(&path) {
-        let location = place.location();
-        let take = || {
+    let take = |place: &Place<'_>| {
+        again_if_damaged(place.is_on_network(), || {
             let Some(opened) = place.open(fetcher)? else { return Ok(None) };
             let reader = Watched::new(opened.reader, opened.length, reporter, &name, &mut advanced);
             let added = store.add_package(expected, keyring, &name, reader);
-            added.map(Some).map_err(|error| refusal(error, &location, reporter))
-        };
-        match again_if_damaged(place.is_on_network(), take) {
-            Ok(Some(package)) => {
-                if let Some(refused) = refused {
-                    fetcher.warn_passed_over(&refused, &location);
-                }
-                return Ok(package);
-            }
-            Ok(None) => looked_at.push(location),
-            Err(error) if error.is_the_mirrors() => drop(refused.get_or_insert(error)),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(refused.unwrap_or_else(|| FetchError::NoPackage {
-        package: name,
-        repository: request.repository.name().to_owned(),
-        looked_at,
-    }))
+            added.map(Some).map_err(|error| refusal(error, &place.location(), reporter))
+        })
+    };
+    let taken = first_of(request.repository.places(&path), take).map_err(|refused| {
+        refused.unwrap_or_else(|| FetchError::NoPackage {
+            package: name.clone(),
+            repository: request.repository.name().to_owned(),
+            looked_at: request.repository.places(&path).map(|place| place.location()).collect(),
+        })
+    })?;
+    fetcher.warn_passed_over(taken.refused.as_ref(), &taken.place.location());
+    Ok(taken.value)
 }
 
 /// Does `take` once more if what came over the network is not what was expected: it may have been put together

@@ -13,7 +13,7 @@ use super::error::{FetchError, ReleaseListFlaw};
 use super::fetcher::Fetcher;
 use super::source::Source;
 use crate::arch::Arch;
-use crate::digest::{Sha256, Sha512};
+use crate::digest::{Sha256, Sha512, plain};
 use crate::profile::release::{Branch, Release, ReleaseVersion};
 
 /// The largest list that is read, in bytes. Alpine's has 5,000.
@@ -106,16 +106,10 @@ impl ListedMinirootfs {
             version,
             file: file.to_owned(),
             size: value("size")?.parse().ok().ok_or_else(wrong("size"))?,
-            sha256: plain(value("sha256")?, Sha256::to_hex).ok_or_else(wrong("sha256"))?,
-            sha512: plain(value("sha512")?, Sha512::to_hex).ok_or_else(wrong("sha512"))?,
+            sha256: plain(value("sha256")?).ok_or_else(wrong("sha256"))?,
+            sha512: plain(value("sha512")?).ok_or_else(wrong("sha512"))?,
         })
     }
-}
-
-/// A digest that is written as it would be written here: in lower case.
-pub(super) fn plain<D: std::str::FromStr + Copy>(text: &str, to_hex: impl FnOnce(D) -> String) -> Option<D> {
-    let digest: D = text.parse().ok()?;
-    (to_hex(digest) == text).then_some(digest)
 }
 
 fn parse(bytes: &[u8], arch: Arch) -> Result<Vec<ListedMinirootfs>, ReleaseListFlaw> {

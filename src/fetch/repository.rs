@@ -3,8 +3,8 @@
 use super::branch::{is_described_by, resolve_branch};
 use super::document::Keeping;
 use super::error::FetchError;
+use super::failover::first_of;
 use super::fetcher::Fetcher;
-use super::parallel;
 use super::source::{Opened, Source, SourceError};
 use crate::apk::index_file::{MAX_INDEX_FILE, VerifiedIndex};
 use crate::apk::keys::Keyring;
@@ -138,28 +138,20 @@ impl Place<'_> {
 /// another: whichever is taken in the end has a good signature.
 pub fn index(fetcher: &Fetcher<'_>, repository: &Repository) -> Result<VerifiedIndex, FetchError> {
     let path = format!("{}/{INDEX}", repository.arch);
-    let mut looked_at = Vec::new();
-    let mut refused: Option<FetchError> = None;
-    for place in repository.places(&path) {
-        let location = place.location();
-        let accept = |file: &[u8]| repository.accept(file, &location);
-        match place.source.read(fetcher, &place.path, MAX_INDEX_FILE, Keeping::AtOnce, accept) {
-            Ok(Some(index)) => {
-                if let Some(refused) = refused {
-                    fetcher.warn_passed_over(&refused, &location);
-                }
-                return Ok(index);
-            }
-            Ok(None) => looked_at.push(place.source.locate_missing(&place.path)),
-            Err(error) if error.is_the_mirrors() => drop(refused.get_or_insert(error)),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(refused.unwrap_or_else(|| FetchError::NoIndex {
-        repository: repository.name.clone(),
-        arch: repository.arch,
-        looked_at,
-    }))
+    let read = |place: &Place<'_>| {
+        let accept = |file: &[u8]| repository.accept(file, &place.location());
+        place.source.read(fetcher, &place.path, MAX_INDEX_FILE, Keeping::AtOnce, accept)
+    };
+    let taken = first_of(repository.places(&path), read).map_err(|refused| {
+        let looked_at = || repository.places(&path).map(|place| place.source.locate_missing(&place.path));
+        refused.unwrap_or_else(|| FetchError::NoIndex {
+            repository: repository.name.clone(),
+            arch: repository.arch,
+            looked_at: looked_at().collect(),
+        })
+    })?;
+    fetcher.warn_passed_over(taken.refused.as_ref(), &taken.place.location());
+    Ok(taken.value)
 }
 
 impl Repository {
@@ -185,15 +177,11 @@ pub fn indexes(fetcher: &Fetcher<'_>, repositories: &[Repository]) -> Result<Vec
     let reporter = fetcher.reporter;
     reporter.begin(Step::Indexes, repositories.len() as u64);
     let on_network = repositories.iter().any(Repository::is_on_network);
-    let result = parallel::map(repositories, fetcher.threads(on_network), reporter, |repository| {
-        let index = index(fetcher, repository);
-        if index.is_ok() {
-            reporter.advance(Step::Indexes, 1, &repository.name);
-        }
-        // What is missing offline is named at once and not one by one.
-        FetchError::set_missing_apart(index)
+    let result = fetcher.all(repositories, on_network, |repository| {
+        let index = index(fetcher, repository)?;
+        reporter.advance(Step::Indexes, 1, &repository.name);
+        Ok(index)
     });
-    let result = result.and_then(FetchError::all_or_missing);
     if result.is_ok() {
         reporter.end(Step::Indexes);
     }
