@@ -52,15 +52,20 @@ impl NetworkDocument<'_> {
         accept: impl Fn(&[u8]) -> Result<T, FetchError>,
     ) -> Result<Option<T>, FetchError> {
         let Fetcher { store, network, .. } = *self.fetcher;
-        match network.seen(self.address.key()) {
-            Some(Seen::NotThere) => return Ok(None),
-            Some(Seen::Document(bytes)) => return accept(&bytes).map(Some),
-            None => {}
+        let seen = network.seen(self.address.key());
+        if seen == Some(Seen::NotThere) {
+            return Ok(None);
         }
         let kept = store.recall_document(self.address.key(), self.limit)?;
-        if network.is_offline() {
-            let missing = || SourceError::Offline { location: self.address.shown().to_string() };
-            return accept(&kept.ok_or_else(missing)?.bytes).map(Some);
+        match &kept {
+            Some(kept) if network.is_offline() || seen == Some(Seen::Kept) => {
+                return accept(&kept.bytes).map(Some);
+            }
+            None if network.is_offline() => {
+                let location = self.address.shown().to_string();
+                return Err(SourceError::Offline { location }.into());
+            }
+            Some(_) | None => {}
         }
         match self.ask(kept.as_ref(), &accept) {
             // What came is of two versions. It is small: the second one is read from its begin.
@@ -83,12 +88,12 @@ impl NetworkDocument<'_> {
                 network.note(key, Seen::NotThere);
                 Ok(None)
             }
-            Answer::NotModified => match kept.map(|kept| (kept, accept(&kept.bytes))) {
-                Some((kept, Ok(accepted))) => {
-                    network.note(key, Seen::Document(kept.bytes.clone()));
+            Answer::NotModified => match kept.map(|kept| accept(&kept.bytes)) {
+                Some(Ok(accepted)) => {
+                    network.note(key, Seen::Kept);
                     Ok(Some(accepted))
                 }
-                Some((_, Err(_))) | None => self.ask(None, accept),
+                Some(Err(_)) | None => self.ask(None, accept),
             },
             Answer::File(transfer) => self.take(*transfer, accept).map(Some),
         }
@@ -111,8 +116,8 @@ impl NetworkDocument<'_> {
         let document = Document { bytes, entity_tag: tag, last_modified: modified };
         match self.keeping {
             Keeping::AtOnce => {
-                network.note(key, Seen::Document(document.bytes.clone()));
                 keep(self.fetcher, key, &document)?;
+                network.note(key, Seen::Kept);
             }
             Keeping::With(Pending(pending)) => {
                 pending.lock().unwrap_or_else(PoisonError::into_inner).push((key.to_owned(), document));

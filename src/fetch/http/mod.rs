@@ -90,6 +90,13 @@ impl Default for NetworkOptions {
 #[derive(Debug)]
 struct Turn<'a>(&'a Network);
 
+impl<'a> Turn<'a> {
+    /// The network it is a connection of.
+    fn network(&self) -> &'a Network {
+        self.0
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         *self.0.transfers() -= 1;
@@ -101,12 +108,12 @@ impl Drop for Turn<'_> {
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// What was found where a document may be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     /// Nothing.
     NotThere,
-    /// The document.
-    Document(Vec<u8>),
+    /// What the store has of it is what the server has.
+    Kept,
 }
 
 /// The network, used from its first need on, and what was learnt of it.
@@ -118,7 +125,7 @@ pub struct Network {
     down: Mutex<HashMap<Server, HttpError>>,
     /// Those of them that the user was told of.
     told: Mutex<HashSet<String>>,
-    /// Documents that were read and accepted since the last [`Network::forget_documents`].
+    /// Where documents may be that were looked for since the last [`Network::forget_documents`].
     documents: Mutex<HashMap<String, Seen>>,
     /// Whether copies that others keep on the way may not serve.
     past_caches: AtomicBool,
@@ -158,7 +165,7 @@ impl Network {
 
     /// What was found at `key`, if it was looked at.
     pub(super) fn seen(&self, key: &str) -> Option<Seen> {
-        self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
 
     /// Notes what was found at `key`.

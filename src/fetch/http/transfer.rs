@@ -16,7 +16,7 @@ use super::error::HttpError;
 use super::exchange::{self, Client, Wish, pause, refusal, validators};
 use super::range::{ContentRange, Validators};
 use super::retry::Attempts;
-use super::{Network, NetworkOptions, Turn};
+use super::{Network, Turn};
 use crate::report::Reporter;
 
 /// So many bytes a second are the least that is worth waiting for.
@@ -41,9 +41,8 @@ enum Head {
 
 /// A file that is being read.
 pub(in super::super) struct Transfer<'a> {
-    _turn: Turn<'a>,
+    turn: Turn<'a>,
     client: &'a Client,
-    options: NetworkOptions,
     reporter: &'a dyn Reporter,
     address: Address,
     /// None while broken.
@@ -57,7 +56,6 @@ pub(in super::super) struct Transfer<'a> {
     /// How long the file is, if the server says so.
     length: Option<u64>,
     validators: Validators,
-    past_caches: bool,
     attempts: Attempts,
     pace: Pace,
 }
@@ -84,9 +82,8 @@ impl<'a> Transfer<'a> {
                 Ok(Head::NotModified) => return Ok(Answer::NotModified),
                 Ok(Head::File(response)) => {
                     let transfer = Self {
-                        _turn: turn,
+                        turn,
                         client,
-                        options: *network.options(),
                         reporter,
                         address: address.clone(),
                         length: response.content_length(),
@@ -95,7 +92,6 @@ impl<'a> Transfer<'a> {
                         chunk: Bytes::new(),
                         got: 0,
                         skip: 0,
-                        past_caches: wish.past_caches,
                         attempts: Attempts::new(network.options().retries),
                         pace: Pace::default(),
                     };
@@ -204,8 +200,9 @@ impl<'a> Transfer<'a> {
             };
         };
         let came = chunk.len() as u64;
-        if let Some(came) = self.pace.note(came, Instant::now(), self.options.timeout) {
-            let (url, limit) = (self.address.shown(), self.options.timeout);
+        let limit = self.turn.network().options().timeout;
+        if let Some(came) = self.pace.note(came, Instant::now(), limit) {
+            let url = self.address.shown();
             return Err(HttpError::Slow { url, got: self.got, came, limit });
         }
         Ok(Some(chunk))
@@ -227,7 +224,7 @@ impl<'a> Transfer<'a> {
 
     fn resume(&mut self) -> Result<(), HttpError> {
         let rest = (self.got > 0).then(|| (self.got, self.validators.clone()));
-        let wish = Wish { rest, past_caches: self.past_caches, ..Wish::default() };
+        let wish = Wish { rest, past_caches: self.turn.network().is_past_caches(), ..Wish::default() };
         let response = self.client.ask(&self.address, &wish, self.reporter)?;
         let skip = match response.status() {
             StatusCode::PARTIAL_CONTENT if self.got > 0 => {
