@@ -32,14 +32,14 @@ impl Reach {
         let mut reach = Self { reasons: graph.packages.map(|_| None), packages: Vec::new() };
         let mut ahead = VecDeque::new();
         for need in graph.world.iter().filter(|need| !need.dependency.conflict) {
-            if let Some(package) = state.chosen_for(graph, need, None) {
+            if let Some(package) = state.chosen_nearest(graph, need) {
                 reach.find(package, Reason::World(need.dependency.clone()), &mut ahead);
             }
         }
         while let Some(package) = ahead.pop_front() {
             reach.packages.push(package);
             for need in graph.packages[package].depends.iter().filter(|need| !need.dependency.conflict) {
-                if let Some(needed) = state.chosen_for(graph, need, None) {
+                if let Some(needed) = state.chosen_nearest(graph, need) {
                     reach.find(needed, Reason::Package(package, need.dependency.clone()), &mut ahead);
                 }
             }

@@ -161,9 +161,13 @@ impl Decider<'_> {
 
     /// Something stands against a package.
     fn object(&mut self, package: PackageId) {
-        let state = &mut self.state.packages[package];
-        state.objections += 1;
-        if state.objections == 1 {
+        self.state.packages[package].objections += 1;
+        self.bar(package);
+    }
+
+    /// A package cannot be chosen any more without an error.
+    fn bar(&mut self, package: PackageId) {
+        if std::mem::replace(&mut self.state.packages[package].selectable, false) {
             let graph = self.graph;
             for (name, _) in &graph.packages[package].provides {
                 self.mark_changed(*name);
@@ -181,7 +185,7 @@ impl Decider<'_> {
                 self.mark_doubtful(graph.packages[*dependant].name);
             }
         }
-        if std::mem::take(&mut self.state.names[name].doubtful) {
+        if self.state.names[name].required > 0 && std::mem::take(&mut self.state.names[name].doubtful) {
             for provider in &graph.names[name].providers {
                 self.drop_if_hopeless(provider.package);
             }
@@ -209,11 +213,11 @@ impl Decider<'_> {
     /// when something else changes that a package of the same name depends on, as apk notices it.
     fn drop_if_hopeless(&mut self, package: PackageId) {
         let state = &self.state.packages[package];
-        if state.objections > 0 || state.chosen {
+        if !state.selectable || state.chosen {
             return;
         }
         if self.graph.packages[package].depends.iter().any(|need| self.is_hopeless(package, need)) {
-            self.object(package);
+            self.bar(package);
         }
     }
 
@@ -226,7 +230,7 @@ impl Decider<'_> {
             Holder::Open | Holder::Package(_) => {
                 !self.graph.names[need.name].providers.iter().any(|provider| {
                     let state = &self.state.packages[provider.package];
-                    (state.objections == 0 || state.chosen) && self.graph.fits(provider.package, need)
+                    (state.selectable || state.chosen) && self.graph.fits(provider.package, need)
                 })
             }
         }
@@ -393,6 +397,7 @@ impl Decider<'_> {
     fn choose(&mut self, package: PackageId) {
         let graph = self.graph;
         self.state.packages[package].chosen = true;
+        self.apply(package);
         for (name, _) in &graph.packages[package].provides {
             let state = &mut self.state.names[*name];
             if !matches!(state.holder, Holder::Package(_)) {
@@ -406,7 +411,6 @@ impl Decider<'_> {
                 }
             }
         }
-        self.apply(package);
     }
 
     pub(super) fn choose_nobody(&mut self, name: NameId) {

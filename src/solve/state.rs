@@ -55,8 +55,11 @@ pub(super) struct NameState {
 /// What is decided about a package.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any of them go together")]
 pub(super) struct PackageState {
-    /// How much stands against it. It can be chosen without an error only if nothing does.
+    /// How many needs and rivals stand against it.
     pub(super) objections: u32,
+    /// It can be chosen without an error: nothing stands against it, and nothing it depends on is known to be
+    /// out of reach.
+    pub(super) selectable: bool,
     /// Its dependencies are required.
     pub(super) applied: bool,
     /// It is in the solution.
@@ -89,7 +92,8 @@ impl State {
             shunned: Vec::new(),
         });
         let packages = graph.packages.map(|node| PackageState {
-            objections: u32::from(node.obstacle.is_some()),
+            objections: 0,
+            selectable: node.obstacle.is_none(),
             applied: false,
             chosen: false,
             comes: false,
@@ -101,7 +105,7 @@ impl State {
     }
 
     pub(super) fn is_selectable(&self, package: PackageId) -> bool {
-        self.packages[package].objections == 0
+        self.packages[package].selectable
     }
 
     /// Whether a package may come from where it can be had.
@@ -130,6 +134,12 @@ impl State {
         };
         let holder = self.holder(need.name).filter(fits);
         holder.or_else(|| graph.names[need.name].providers.iter().map(|p| p.package).find(fits))
+    }
+
+    /// The chosen package that fits a need, or else the one that holds its name: of an attempt that fails, what
+    /// was chosen against a need is a part too.
+    pub(super) fn chosen_nearest(&self, graph: &Graph<'_>, need: &Need) -> Option<PackageId> {
+        self.chosen_for(graph, need, None).or_else(|| self.holder(need.name))
     }
 }
 

@@ -65,6 +65,8 @@ mod reproducible;
 mod scanners;
 /// The server that tests have for a mirror, as curl sees it.
 mod server;
+/// Requests to the solver as small texts.
+mod solve_case;
 /// The solver's case files.
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.

@@ -1,11 +1,4 @@
-//! The solver's case files, `tests/solve/*.case`.
-//!
-//! A case has sections. `[repository]` and `[repository @tag]` hold packages, one a line: name, version and
-//! fields under their index letters (`D:b c>1 p:v=1 i:x k:10 A:armv7`); `C:word` makes a package different from
-//! another of the same name and version, which otherwise are the same one. `[installed]` is the base, with
-//! `s:tag`. `[world]` is the whole world; what stands under `[add]` is added to it as asked for just now.
-//! `[options]` are `upgrade`, `available`, `latest`. `[steps]` or `[refused]` is what must come out, the
-//! latter with the lines of the hint after `hint:`.
+//! The solver's case files, `tests/solve/*.case`; their notation is [`crate::solve_case`]'s.
 //!
 //! A case that says `[differs from 2.14]` follows apk 3; all others give the same steps with the real
 //! apk 2.14.4.
@@ -14,14 +7,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use apkcompose::apk::dependency::{Dependency, Tag};
-use apkcompose::apk::index::Index;
-use apkcompose::arch::Arch;
-use apkcompose::digest::{Identity, Sha1};
 use apkcompose::kind::Explain as _;
-use apkcompose::solve::{Ambition, Availability, Installed, Options, Repository, Request, Upgrade, solve};
 
-use crate::solve_text;
+use crate::solve_case::Case;
 
 #[test]
 fn every_case_comes_out_as_it_says() {
@@ -33,7 +21,7 @@ fn every_case_comes_out_as_it_says() {
     for path in cases {
         let text = fs::read_to_string(&path).unwrap();
         let case = Case::parse(&text);
-        let (expected, actual) = (case.expected(), case.run());
+        let (expected, actual) = (expected(&case), answer(&case));
         if expected != actual {
             writeln!(wrong, "== {}\n-- expected\n{expected}-- got\n{actual}", case_name(&text)).unwrap();
         }
@@ -46,114 +34,16 @@ fn case_name(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-struct Case<'t> {
-    sections: Vec<(&'t str, Vec<&'t str>)>,
+fn expected(case: &Case<'_>) -> String {
+    let lines = case.lines("steps").or_else(|| case.lines("refused")).expect("no expectation");
+    lines.iter().flat_map(|line| [line, "\n"]).collect()
 }
 
-impl<'t> Case<'t> {
-    fn parse(text: &'t str) -> Self {
-        let mut sections: Vec<(&str, Vec<&str>)> = Vec::new();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-                Some(heading) => sections.push((heading, Vec::new())),
-                None => sections.last_mut().expect("a line before the first section").1.push(line),
-            }
-        }
-        Self { sections }
-    }
-
-    fn lines(&self, heading: &str) -> Option<&[&'t str]> {
-        self.sections.iter().find(|(name, _)| *name == heading).map(|(_, lines)| lines.as_slice())
-    }
-
-    fn words(&self, heading: &str) -> Vec<&'t str> {
-        self.lines(heading).unwrap_or_default().iter().flat_map(|line| line.split_whitespace()).collect()
-    }
-
-    fn expected(&self) -> String {
-        let lines = self.lines("steps").or_else(|| self.lines("refused")).expect("no expectation");
-        lines.iter().flat_map(|line| [line, "\n"]).collect()
-    }
-
-    fn run(&self) -> String {
-        let of_repositories = self
-            .sections
-            .iter()
-            .filter_map(|(name, lines)| Some((name.strip_prefix("repository")?.trim(), lines)));
-        let indexes: Vec<_> =
-            of_repositories.map(|(tag, lines)| (tag.strip_prefix('@'), index(lines))).collect();
-        let repositories: Vec<Repository<'_>> = indexes
-            .iter()
-            .zip(1..)
-            .map(|((tag, index), number)| Repository {
-                index,
-                tag: tag.map(|tag| Tag::new(tag).unwrap()),
-                name: format!("r{number}"),
-            })
-            .collect();
-        let base = self.lines("installed").map(index);
-        let installed = base.as_ref().map(|index| Installed {
-            index,
-            tags: index.packages().map(|package| Tag::new(package.first_field('s')?)).collect(),
-        });
-        let added = self.words("add");
-        let world = self.words("world").into_iter().chain(added.iter().copied());
-        let request = Request {
-            arch: Arch::X86_64,
-            world: world.map(|text| text.parse().unwrap()).collect(),
-            requested: added.iter().map(|text| Dependency::name_in(text).to_owned()).collect(),
-            options: options(&self.words("options")),
-        };
-        match solve(&repositories, installed.as_ref(), &request) {
-            Ok(solution) => solve_text::steps(&repositories, installed.as_ref(), &solution),
-            Err(refusal) => {
-                let hint = refusal.hint().map(|hint| format!("hint:\n{hint}\n")).unwrap_or_default();
-                let message = format!("{refusal}\n{hint}");
-                message.lines().flat_map(|line| [line.trim(), "\n"]).collect()
-            }
-        }
-    }
-}
-
-fn options(words: &[&str]) -> Options {
-    let mut options = Options::default();
-    for word in words {
-        match *word {
-            "upgrade" => options.upgrade = Upgrade::Yes,
-            "available" => options.availability = Availability::Repositories,
-            "latest" => options.ambition = Ambition::Latest,
-            other => panic!("no option {other}"),
-        }
-    }
-    options
-}
-
-/// The index of packages in the notation of the cases.
-fn index<'t>(lines: impl AsRef<[&'t str]>) -> Index {
-    let text: String = lines.as_ref().iter().map(|line| stanza(line)).collect();
-    Index::parse("case", text.into_bytes()).unwrap()
-}
-
-fn stanza(line: &str) -> String {
-    let mut words = line.split_whitespace();
-    let (name, version) = (words.next().unwrap(), words.next().unwrap());
-    let mut fields: Vec<(&str, Vec<&str>)> = Vec::new();
-    for word in words {
-        let (field, value) = match word.split_once(':') {
-            Some((field, value)) if field.len() == 1 => (Some(field), value),
-            _ => (None, word),
-        };
-        fields.extend(field.map(|field| (field, Vec::new())));
-        fields.last_mut().unwrap().1.extend(Some(value).filter(|value| !value.is_empty()));
-    }
-    let value =
-        |letter: &str| fields.iter().find(|(field, _)| *field == letter).map(|(_, values)| values.join(" "));
-    let seed = format!("{name}-{version}{}", value("C").unwrap_or_default());
-    let identity = Identity::new(Sha1::of(seed.as_bytes()));
-    let mut stanza = format!("C:{identity}\nP:{name}\nV:{version}\nI:1\n");
-    writeln!(stanza, "A:{}", value("A").unwrap_or_else(|| "x86_64".to_owned())).unwrap();
-    for (field, values) in fields.iter().filter(|(field, _)| !["C", "A"].contains(field)) {
-        writeln!(stanza, "{field}:{}", values.join(" ")).unwrap();
-    }
-    stanza + "\n"
+/// What the solver answers, as the cases expect it.
+fn answer(case: &Case<'_>) -> String {
+    case.solve().unwrap_or_else(|refusal| {
+        let hint = refusal.hint().map(|hint| format!("hint:\n{hint}\n")).unwrap_or_default();
+        let message = format!("{refusal}\n{hint}");
+        message.lines().flat_map(|line| [line.trim(), "\n"]).collect()
+    })
 }
