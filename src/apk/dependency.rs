@@ -288,7 +288,9 @@ impl fmt::Display for Dependency {
 impl Provide {
     /// The name and version of a provide as an index states it, without copying; `None` if it is malformed.
     ///
-    /// For whoever looks at all provides of an index. [`Provide::of_index`] says what is wrong.
+    /// Real indexes state versions that are none (`so:libtimed-qt5.so.0=0..0`). apk warns of such a provide and
+    /// keeps it, so the version is as stated; [`Provide::of_index`] is for whoever writes one, and says what is
+    /// wrong.
     #[must_use]
     pub fn split(text: &str) -> Option<(&str, Option<&str>)> {
         let (name, version) = match text.find(is_operator_char) {
@@ -296,10 +298,18 @@ impl Provide {
             Some(at) => {
                 let (name, right) = text.split_at(at);
                 let version = right.trim_start_matches('=');
-                (name, version::is_valid(version).then_some(Some(version))?)
+                let stated = !version.is_empty() && !version.starts_with(is_operator_char);
+                (name, stated.then_some(Some(version))?)
             }
         };
         is_name(name).then_some((name, version))
+    }
+
+    /// [`Provide::split`], to keep.
+    #[must_use]
+    pub fn stated(text: &str) -> Option<Self> {
+        let (name, version) = Self::split(text)?;
+        Some(Self { name: name.into(), version: version.map(Version::stated) })
     }
 
     /// Parses a provide as an index states it: a name, with `=version` or without.
@@ -398,26 +408,20 @@ mod tests {
 
     #[test]
     fn splitting_a_provide_agrees_with_parsing_it() {
-        for text in [
-            "so:a.so.1=1.2",
-            "cmd:[",
-            "a",
-            "a==1",
-            "a=",
-            "a=v1",
-            "a>1",
-            "a>=1",
-            "a~1",
-            "!a",
-            "a@b",
-            "",
-            "=1",
-            "a b",
-        ] {
+        for text in
+            ["so:a.so.1=1.2", "cmd:[", "a", "a==1", "a=", "a>1", "a>=1", "a~1", "!a", "a@b", "", "=1", "a b"]
+        {
             let parsed = Provide::of_index(text).ok();
             let parsed = parsed.as_ref().map(|p| (&*p.name, p.version.as_ref().map(Version::as_str)));
             assert_eq!(Provide::split(text), parsed, "{text}");
         }
+    }
+
+    #[test]
+    fn a_provide_of_an_index_keeps_a_version_that_is_none() {
+        assert_eq!(Provide::split("so:libtimed-qt5.so.0=0..0"), Some(("so:libtimed-qt5.so.0", Some("0..0"))));
+        assert_eq!(Provide::split("pc:librtmp=v2.4"), Some(("pc:librtmp", Some("v2.4"))));
+        assert!(Provide::of_index("pc:librtmp=v2.4").is_err());
     }
 
     #[test]

@@ -324,9 +324,9 @@ impl<'a> Package<'a> {
         self.depends().map(Dependency::of_index).collect()
     }
 
-    /// `p:`, parsed; malformed provides are left out, as apk leaves them out.
+    /// `p:`, parsed; what is no provide is left out.
     pub fn parse_provides(self) -> impl Iterator<Item = Provide> + 'a {
-        self.provides().filter_map(|text| Provide::of_index(text).ok())
+        self.provides().filter_map(Provide::stated)
     }
 
     /// `i:`, parsed; empty if one condition is malformed, as apk then has no `install_if`.
@@ -580,7 +580,10 @@ mod tests {
         let index = index(text);
         let package = index.packages().next().unwrap();
         assert!(matches!(package.flaw(), Some(Flaw::Depends(_))));
-        assert_eq!(package.parse_provides().map(|p| p.name).collect::<Vec<_>>(), ["ok".into()]);
+        assert_eq!(
+            package.parse_provides().map(|p| p.name).collect::<Vec<_>>(),
+            ["pc:librtmp".into(), "ok".into()]
+        );
         assert!(package.parse_install_if().is_empty());
     }
 

@@ -149,12 +149,10 @@ impl InstalledPackage {
         if *dependency.name == *self.name() && constraint.accepts(Some(self.version()), identity) {
             return true;
         }
-        self.field('p').split_ascii_whitespace().filter_map(|text| Provide::of_index(text).ok()).any(
-            |provide| {
-                provide.name == dependency.name
-                    && constraint.accepts(provide.version.as_ref().map(Version::as_str), identity)
-            },
-        )
+        self.field('p').split_ascii_whitespace().filter_map(Provide::stated).any(|provide| {
+            provide.name == dependency.name
+                && constraint.accepts(provide.version.as_ref().map(Version::as_str), identity)
+        })
     }
 
     /// Everything it owns that is no directory, with the directory it is in.

@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::graph::{Graph, Need, PackageId, compare_names};
+use super::graph::{Graph, NameId, Need, PackageId, compare_names};
 use super::names::Resident;
 use super::purge::Purger;
 use super::reach::{self, Reach};
@@ -104,10 +104,11 @@ impl Arranger<'_> {
         let mut completed = Vec::new();
         for (name, _) in &graph.packages[package].provides {
             for waiting in &graph.names[*name].conditional {
-                let complete = self.state.packages[*waiting].chosen
-                    && self.walked[*waiting] == Walked::No
-                    && !completed.contains(waiting)
-                    && graph.packages[*waiting].install_if.iter().all(|need| {
+                // apk looks at the name: whichever of its packages waits, the chosen one may go on.
+                let Some(waiting) = self.chosen_of(graph.packages[*waiting].name) else { continue };
+                let complete = self.walked[waiting] == Walked::No
+                    && !completed.contains(&waiting)
+                    && graph.packages[waiting].install_if.iter().all(|need| {
                         need.dependency.conflict
                             || graph.names[need.name].providers.iter().any(|provider| {
                                 self.walked[provider.package] != Walked::No
@@ -115,11 +116,18 @@ impl Arranger<'_> {
                             })
                     });
                 if complete {
-                    completed.push(*waiting);
+                    completed.push(waiting);
                 }
             }
         }
         completed
+    }
+
+    /// The chosen package of a name.
+    fn chosen_of(&self, name: NameId) -> Option<PackageId> {
+        let own = self.graph.names[name].providers.iter().map(|provider| provider.package);
+        own.filter(|package| self.graph.packages[*package].name == name)
+            .find(|package| self.state.packages[*package].chosen)
     }
 
     fn emit(&mut self, package: PackageId) {

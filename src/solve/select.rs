@@ -185,7 +185,8 @@ impl Decider<'_> {
                 self.mark_doubtful(graph.packages[*dependant].name);
             }
         }
-        if self.state.names[name].required > 0 && std::mem::take(&mut self.state.names[name].doubtful) {
+        let state = &mut self.state.names[name];
+        if (state.required > 0 || state.awaited) && std::mem::take(&mut state.doubtful) {
             for provider in &graph.names[name].providers {
                 self.drop_if_hopeless(provider.package);
             }
@@ -241,10 +242,7 @@ impl Decider<'_> {
         let mut candidates = Vec::new();
         for provider in &self.graph.names[name].providers {
             let package = provider.package;
-            if self.state.is_selectable(package)
-                && self.selects_itself(package, provider.version)
-                && candidates.last() != Some(&package)
-            {
+            if self.state.is_selectable(package) && candidates.last() != Some(&package) {
                 candidates.push(package);
             }
         }
@@ -338,10 +336,10 @@ impl Decider<'_> {
         let urgency = |name: &NameId| {
             let (state, known) = (&self.state.names[*name], &self.graph.names[*name]);
             let selects_itself = state.awaited
-                || known.providers.iter().any(|provider| {
-                    self.state.is_selectable(provider.package)
-                        && self.selects_itself(provider.package, provider.version)
-                });
+                || known
+                    .providers
+                    .iter()
+                    .any(|provider| self.selects_itself(provider.package, provider.version));
             let has_package =
                 known.providers.iter().any(|provider| self.graph.packages[provider.package].name == *name);
             (
@@ -369,12 +367,7 @@ impl Decider<'_> {
         let decides_itself = |package: PackageId| {
             providers.iter().any(|p| p.package == package && self.selects_itself(package, p.version))
         };
-        let can = |package| self.state.is_selectable(package);
-        let preference = self.preference();
-        let best = preference.best(name, |package| can(package) && decides_itself(package)).or_else(|| {
-            preference.best(name, |package| !can(package) && !providers.iter().any(|p| can(p.package)))
-        });
-        match best {
+        match self.preference().best(name, decides_itself) {
             Some(best) => self.choose(best),
             None => self.state.names[name].undecidable = true,
         }
