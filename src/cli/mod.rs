@@ -13,6 +13,7 @@ mod package;
 mod profiles;
 mod progress;
 mod render;
+mod resolve;
 mod summary;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         None => build::run(&arguments.build),
         Some(Command::Build(build)) => build::run(&build),
+        Some(Command::Resolve(resolve)) => resolve::run(&resolve),
         Some(Command::Profiles { command }) => profiles::run(&command),
         Some(Command::Package(package)) => package::run(&package),
         Some(Command::Index(index)) => index::run(&index),

@@ -21,6 +21,7 @@ pub mod output;
 pub mod plan;
 pub mod prove;
 mod report;
+pub mod resolve;
 pub mod sources;
 pub mod squash;
 pub mod stage;

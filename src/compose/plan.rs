@@ -359,10 +359,7 @@ impl Solver<'_> {
     }
 
     fn installed(&self) -> Option<solve::Installed<'_>> {
-        self.installed.map(|text| solve::Installed {
-            index: text.index(),
-            tags: text.packages().iter().map(|package| package.tag.clone()).collect(),
-        })
+        self.installed.map(solve::Installed::of_text)
     }
 
     /// The values of the variables that are what the solver would pick.

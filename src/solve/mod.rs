@@ -39,6 +39,7 @@ mod tags;
 
 use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Index;
+use crate::apk::installed::InstalledText;
 use crate::arch::Arch;
 
 pub use refusal::Refusal;
@@ -62,6 +63,17 @@ pub struct Installed<'a> {
     pub index: &'a Index,
     /// The tag each package is pinned to (`s:`), by its number; missing ones are not pinned.
     pub tags: Vec<Option<Tag>>,
+}
+
+impl<'a> Installed<'a> {
+    /// The packages of an installed database.
+    #[must_use]
+    pub fn of_text(text: &'a InstalledText) -> Self {
+        Self {
+            index: text.index(),
+            tags: text.packages().iter().map(|package| package.tag.clone()).collect(),
+        }
+    }
 }
 
 /// What is asked for.

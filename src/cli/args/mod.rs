@@ -4,6 +4,7 @@ mod author;
 mod build;
 mod cache;
 mod profiles;
+mod resolve;
 mod shared;
 
 use clap::error::{ContextKind, ContextValue};
@@ -16,6 +17,7 @@ pub(super) use author::{Index, Package};
 pub(super) use build::{Build, Scripts};
 pub(super) use cache::{Cache, CachePlace};
 pub(super) use profiles::Profiles;
+pub(super) use resolve::Resolve;
 pub(super) use shared::{Format, ProfileArgs, Progress, Words};
 
 const EXAMPLES: &str = "\
@@ -70,6 +72,7 @@ impl Arguments {
         match &self.command {
             None => self.build.shared.words.progress,
             Some(Command::Build(build)) => build.shared.words.progress,
+            Some(Command::Resolve(resolve)) => resolve.shared.words.progress,
             Some(Command::Profiles { command: Profiles::Check { shared, .. } }) => shared.words.progress,
             Some(
                 Command::Profiles { command: Profiles::List { .. } | Profiles::Show { .. } }
@@ -116,6 +119,7 @@ pub(super) enum Command {
     /// Build an image (also without the word `build`)
     #[command(after_help = build::EXAMPLES)]
     Build(Box<Build>),
+    Resolve(Box<Resolve>),
     /// List, show and check profiles
     #[command(after_help = "\
 Examples:
