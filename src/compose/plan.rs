@@ -22,7 +22,6 @@ use crate::apk::version::Version;
 use crate::arch::Arch;
 use crate::fetch::{self, FetchError, Fetcher, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
-use crate::path::TreePath;
 use crate::profile::release::Branch;
 use crate::profile::{BaseTrust, Draft, Lint, Profile, ProfileError, Upgrade, Values};
 use crate::report::Reporter;
@@ -32,7 +31,6 @@ use crate::tree::base::{Base, BaseError};
 use crate::tree::database::Database;
 use crate::tree::layers::TableLayer;
 use crate::tree::place::Installation;
-use crate::tree::triggers;
 
 /// The packages of an image and the steps that put them there.
 #[derive(Debug, Clone)]
@@ -110,17 +108,6 @@ impl Plan {
     /// The sum of their lengths, in bytes: what is fetched into an empty store.
     pub fn download(&self) -> u64 {
         self.packages().map(|planned| planned.expected.size).sum()
-    }
-
-    /// Whether the trigger of the package `name` has something to run for, once the plan is carried out and
-    /// `database` says what is installed: a directory that it watches, and that changed or is new to it.
-    pub fn pulls_trigger(&self, database: &Database, name: &str) -> bool {
-        let placed: HashSet<&str> = self.packages().map(|planned| planned.entry.name()).collect();
-        let Some(globs) = database.triggers.get(name) else { return false };
-        let changed =
-            |path: &TreePath| database.directory_owners(path).any(|owner| placed.contains(owner.name()));
-        triggers::watched(globs, database.directories())
-            .any(|(path, only_if_changed)| changed(path) || (placed.contains(name) && !only_if_changed))
     }
 }
 
