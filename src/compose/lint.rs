@@ -101,9 +101,23 @@ pub(super) struct Answer<'a> {
     pub(super) repositories: &'a [Repository<'a>],
     pub(super) installed: Option<&'a Installed<'a>>,
     pub(super) solution: &'a Solution,
+    /// What was asked for, by the base and the profile.
+    pub(super) world: &'a [Dependency],
 }
 
 impl<'a> Answer<'a> {
+    /// The packages, by name.
+    pub(super) fn packages(&self) -> impl Iterator<Item = Package<'a>> {
+        self.chosen().map(|(_, package)| package)
+    }
+
+    /// What is asked for, each with who asks: a line of the profile, or the base.
+    pub(super) fn asked(&self) -> impl Iterator<Item = (&'a Dependency, String)> {
+        let stated = |dependency| self.origin(dependency).map_or("the base".to_owned(), ToString::to_string);
+        let wanted = self.world.iter().filter(|dependency| !dependency.conflict);
+        wanted.map(move |dependency| (dependency, stated(dependency)))
+    }
+
     /// What is said of them.
     pub(super) fn lints(&self) -> Vec<Lint> {
         self.several_phps().into_iter().chain(self.nothing_in_it()).collect()

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::apk_records::ApkRecords;
 use super::ground::{Ground, Sources};
 use super::lint::{self, Answer};
+use super::removal;
 use super::sources::{NamedRepository, SourcesError};
 use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Package;
@@ -404,7 +405,7 @@ impl Solver<'_> {
         let wanted = self.wanted(profile, reporter);
         let request = solve::Request {
             arch: self.arch,
-            world: world(&base.world, profile, &wanted, reporter),
+            world: world(&base.world, profile, &wanted),
             requested: wanted.iter().map(|dependency| dependency.name.to_string()).collect(),
             options: solve::Options {
                 upgrade: match profile.alpine.upgrade {
@@ -442,8 +443,10 @@ impl Solver<'_> {
             repositories: &repositories,
             installed: installed.as_ref(),
             solution: &solution,
+            world: &request.world,
         };
-        let lints = answer.lints();
+        let mut lints = answer.lints();
+        lints.extend(removal::lints(&answer, &base.world));
         Ok((Plan { arch: self.arch, world: request.world, steps, newest_build, package_count }, lints))
     }
 
@@ -479,20 +482,7 @@ impl Solver<'_> {
 
 /// The base's world without what the profile removes, and all that the profile wants, which takes the place
 /// of what the base says of the same name.
-fn world(
-    base: &[Dependency],
-    profile: &Profile,
-    wanted: &[Dependency],
-    reporter: &dyn Reporter,
-) -> Vec<Dependency> {
-    for removed in &profile.packages.remove {
-        if base.iter().all(|dependency| *dependency.name != *removed.value.as_str()) {
-            reporter.warn(&format!(
-                "`{}` ({}) is not in the base's world and cannot be removed from it",
-                removed.value, removed.origin
-            ));
-        }
-    }
+fn world(base: &[Dependency], profile: &Profile, wanted: &[Dependency]) -> Vec<Dependency> {
     let is_removed =
         |name: &str| profile.packages.remove.iter().any(|removed| removed.value.as_str() == name);
     let is_wanted = |name: &str| wanted.iter().any(|dependency| *dependency.name == *name);

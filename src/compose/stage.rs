@@ -94,9 +94,9 @@ pub enum StageError {
     /// A package could not be placed.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// A package could not be taken out.
+    /// A package, or an older version of it, could not be taken out.
     #[error("{package} cannot be removed: {error}")]
-    Purge {
+    Remove {
         /// Its name.
         package: String,
         /// What happened.
@@ -135,7 +135,7 @@ impl Explain for StageError {
     fn kind(&self) -> Kind {
         match self {
             Self::Place(error) => error.kind(),
-            Self::Purge { error, .. } => error.kind(),
+            Self::Remove { error, .. } => error.kind(),
             Self::Accounts(error) => error.kind(),
             Self::NothingToPrune { .. } => Kind::Profile,
             Self::Busybox(error) => error.kind(),
@@ -154,7 +154,7 @@ impl Explain for StageError {
             Self::NothingToPrune { .. } => {
                 Some("take it out of `packages` under [prune], or look at its spelling".to_owned())
             }
-            Self::Purge { .. }
+            Self::Remove { .. }
             | Self::Busybox(_)
             | Self::Records(_)
             | Self::NotFetched { .. }
@@ -200,6 +200,10 @@ pub fn stage(
     Ok(staged)
 }
 
+fn remove_error(package: &str, error: ContentError) -> StageError {
+    StageError::Remove { package: package.to_owned(), error }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AccountsWanted {
     Yes,
@@ -234,7 +238,9 @@ impl Staging<'_> {
                 self.place(planned, stored)
             }
             Step::Record(entry) => {
-                self.installation.record(entry.clone());
+                self.note_changes(entry.name());
+                let kept = self.installation.record(entry.clone());
+                self.kept.extend(kept.map_err(|error| remove_error(entry.name(), error))?);
                 Ok(())
             }
             Step::Repin { name, tag } => {
@@ -248,8 +254,7 @@ impl Staging<'_> {
     fn purge(&mut self, name: &str) -> Result<(), StageError> {
         self.note_deinstall_scripts(name);
         self.note_changes(name);
-        let purged = self.installation.purge(name);
-        let lost = purged.map_err(|error| StageError::Purge { package: name.to_owned(), error })?;
+        let lost = self.installation.purge(name).map_err(|error| remove_error(name, error))?;
         for path in lost {
             self.reporter.note(&format!("{path} goes with {name}, though somebody has changed it"));
         }

@@ -162,9 +162,12 @@ impl Installation {
         Ok(placed)
     }
 
-    /// Records a package that has no file to fetch (`I:0`): its stanza is all there is of it.
-    pub fn record(&mut self, entry: InstalledPackage) {
+    /// Records a package that has no file to fetch (`I:0`): its stanza is all there is of it. An older or newer version
+    /// of it makes room; returns those of its files that were changed and stay.
+    pub fn record(&mut self, entry: InstalledPackage) -> Result<Vec<TreePath>, ContentError> {
+        let former = self.database.package(entry.name()).cloned();
         self.database.insert(entry);
+        former.map_or_else(|| Ok(Vec::new()), |former| self.leave(&former, HashSet::new()))
     }
 }
 
