@@ -292,7 +292,7 @@ fn minirootfs_without_equals(alpine: &Alpine, names: &[&str], more: &[Exception]
         &reference,
         &ours,
         &[&OVER_A_BASE, more].concat(),
-        &repositories.each_ref().map(|path| path.as_path()),
+        &repositories.each_ref().map(std::path::PathBuf::as_path),
     );
     let world = ours.listing.text("etc/apk/world");
     assert!(names.iter().all(|name| world.lines().all(|line| line != *name)), "{world}");
