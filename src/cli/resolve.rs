@@ -4,39 +4,121 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::args::{Format, Resolve};
-use super::build::{jobs, store};
+use super::args::{AnswerFormat, Resolve};
+use super::dot;
 use super::index::public_key;
-use super::interrupt::Interrupt;
-use super::progress;
 use super::render::{self, Failure, bytes, counted};
+use super::session::{Session, build_options, one_architecture};
+use crate::apk::dependency::Dependency;
 use crate::apk::keys::{Keyring, PublicKey};
 use crate::arch::Arch;
-use crate::compose::resolve::{
-    self, GivenRepository, Resolution, ResolveError, ResolveRequest, ResolvedStep,
-};
-use crate::fetch::{Fetcher, Network, Unsigned};
+use crate::compose::answer::{Resolution, ResolvedStep};
+use crate::compose::drawing::Drawing;
+use crate::compose::explain::{self, ExplainError};
+use crate::compose::resolve::{self, GivenRepository, ResolveError, ResolveRequest};
+use crate::fetch::Unsigned;
+use crate::kind::Kind;
 use crate::profile::Invalid;
 use crate::solve::{Ambition, Availability, Options, Refusal, Upgrade};
 
 pub(super) fn run(arguments: &Resolve) -> Result<(), Failure> {
-    let request = request(arguments)?;
-    let interrupt = Interrupt::listen();
-    let reporter = progress::reporter(&arguments.shared.words, &interrupt);
-    let store = store(&arguments.shared)?;
-    let network = Network::new(arguments.shared.network.options());
-    let jobs = jobs(&arguments.shared);
-    let fetcher = Fetcher { store: &store, network: &network, jobs, reporter: reporter.as_ref() };
-    let answer = resolve::resolve(&fetcher, &request);
-    if arguments.format == Format::Json
-        && let Some(answer) = Answer::of(&answer)
-    {
-        render::data(&render::json(&answer))?;
+    match &arguments.profile {
+        Some(profile) => with_profile(arguments, profile),
+        None => without_profile(arguments),
     }
-    let resolution = answer?;
-    match arguments.format {
-        Format::Json => Ok(()),
-        Format::Text => render::data(&text(&resolution)),
+}
+
+fn without_profile(arguments: &Resolve) -> Result<(), Failure> {
+    if !arguments.add.is_empty() {
+        return Err(Failure::usage("--add asks about a profile", "name the profile: --profile NAME"));
+    }
+    let request = request(arguments)?;
+    let session = Session::open(&arguments.shared)?;
+    let resolved = resolve::resolve(&session.fetcher(), &request);
+    let resolved = told(arguments.format, resolved, |error| match error {
+        ResolveError::Spec(flaw) | ResolveError::WorldSpec { error: flaw, .. } => {
+            Some(("spec", vec![flaw.text().to_owned()]))
+        }
+        ResolveError::Refusal(refusal) => Some(blame(refusal)),
+        _ => None,
+    })?;
+    let answer = resolved.answer();
+    print(arguments.format, answer.resolution(), || Drawing::of_answer(&answer, |_| false))
+}
+
+fn with_profile(arguments: &Resolve, profile: &str) -> Result<(), Failure> {
+    let Resolve { dependencies, installed, world, upgrade, latest, available, allow_untrusted, .. } =
+        arguments;
+    let alone =
+        installed.is_some() || world.is_some() || *upgrade || *latest || *available || *allow_untrusted;
+    if !dependencies.is_empty() || alone {
+        let what = if dependencies.is_empty() { "an option" } else { "a DEP" };
+        return Err(Failure::usage(
+            format!("{what} that is for questions without a profile stands beside --profile"),
+            "to ask what something would add to the profile's image: --add DEP",
+        ));
+    }
+    let wanted: Result<Vec<Dependency>, _> = arguments.add.iter().map(|text| text.parse()).collect();
+    let wanted = wanted.map_err(ExplainError::Subject);
+    let wanted = told(arguments.format, wanted, |error| match error {
+        ExplainError::Subject(flaw) => Some(("spec", vec![flaw.text().to_owned()])),
+        _ => None,
+    })?;
+    let session = Session::open(&arguments.shared)?;
+    let draft = session.draft(profile, &[])?;
+    let options = build_options(&arguments.shared, None)?;
+    let blamed = |error: &ExplainError| match error {
+        ExplainError::Refusal(refusal) => Some(blame(refusal)),
+        ExplainError::Compose(error) => error.refusal().map(blame),
+        _ => None,
+    };
+    let prepared = explain::prepare(&session.fetcher(), &draft, &options).map_err(ExplainError::from);
+    let prepared = told(arguments.format, prepared, blamed)?;
+    if wanted.is_empty() {
+        let answer = prepared.answer();
+        return print(arguments.format, answer.resolution(), || Drawing::of_answer(&answer, |_| false));
+    }
+    let added = told(arguments.format, explain::adding(&prepared, &wanted), blamed)?;
+    print(arguments.format, Some(added.resolution().clone()), || added.drawing())
+}
+
+/// Tells programs of a refusal as of any other answer, beside telling people.
+fn told<T, E>(
+    format: AnswerFormat,
+    result: Result<T, E>,
+    blame: impl FnOnce(&E) -> Option<(&'static str, Vec<String>)>,
+) -> Result<T, Failure>
+where
+    E: std::fmt::Display,
+    Failure: From<E>,
+{
+    if let (AnswerFormat::Json, Err(error)) = (format, &result)
+        && let Some((kind, mentions)) = blame(error)
+    {
+        let refused = Refused { ok: false, kind, mentions, message: error.to_string() };
+        render::data(&render::json(&refused))?;
+    }
+    Ok(result?)
+}
+
+/// What kind of refusal it is, and who is to blame.
+fn blame(refusal: &Refusal) -> (&'static str, Vec<String>) {
+    (refusal.word(), refusal.mentions())
+}
+
+fn print(
+    format: AnswerFormat,
+    resolution: Option<Resolution>,
+    drawing: impl FnOnce() -> Option<Drawing>,
+) -> Result<(), Failure> {
+    let lost = || {
+        Failure::checked("the answer is of another question: this is a mistake of apkcompose", Kind::Internal)
+    };
+    let resolution = resolution.ok_or_else(lost)?;
+    match format {
+        AnswerFormat::Text => render::data(&text(&resolution)),
+        AnswerFormat::Json => render::data(&render::json(&Solved { ok: true, resolution })),
+        AnswerFormat::Dot => render::data(&dot::text(&drawing().ok_or_else(lost)?)),
     }
 }
 
@@ -55,7 +137,7 @@ fn request(arguments: &Resolve) -> Result<ResolveRequest, Failure> {
         shared.repository.iter().map(|text| text.parse().map_err(|error| not_a_repository(&error))).collect();
     let keys: Result<Vec<PublicKey>, Failure> =
         shared.key.iter().map(|path| public_key(path.as_ref())).collect();
-    let arch = one_architecture(arguments)?;
+    let arch = arch(arguments)?;
     Ok(ResolveRequest {
         repositories: repositories?,
         keyring: Keyring::alpine(arch).and(keys?),
@@ -81,55 +163,34 @@ fn not_a_repository(error: &Invalid) -> Failure {
 }
 
 /// The architecture that was named, else this machine's.
-fn one_architecture(arguments: &Resolve) -> Result<Arch, Failure> {
-    let named = arguments.shared.named_architectures();
-    let message = match named.as_slice() {
-        [one] => return Ok(*one),
-        [] => match Arch::of_this_machine() {
-            Some(arch) => return Ok(arch),
-            None => "no architecture is named, and Alpine has none for this machine",
-        },
-        _ => "one architecture is asked about at a time",
-    };
-    Err(Failure::usage(message, "name one: --arch x86_64"))
-}
-
-/// What programs read.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Answer<'a> {
-    Solved { ok: bool, steps: &'a [ResolvedStep], packages: usize, download: u64, growth: i64 },
-    Refused { ok: bool, kind: &'static str, mentions: Vec<String>, message: String },
-}
-
-impl<'a> Answer<'a> {
-    /// The answer, if it is one: a file that cannot be read is none.
-    fn of(answer: &'a Result<Resolution, ResolveError>) -> Option<Self> {
-        let refused = |kind, mentions, error: &ResolveError| {
-            Some(Self::Refused { ok: false, kind, mentions, message: error.to_string() })
-        };
-        match answer {
-            Ok(Resolution { steps, packages, download, growth }) => Some(Self::Solved {
-                ok: true,
-                steps,
-                packages: *packages,
-                download: *download,
-                growth: *growth,
-            }),
-            Err(error @ (ResolveError::Spec(flaw) | ResolveError::WorldSpec { error: flaw, .. })) => {
-                refused("spec", vec![flaw.text().to_owned()], error)
-            }
-            Err(error @ ResolveError::Refusal(refusal)) => match refusal {
-                Refusal::Unsatisfiable { .. } => refused("unsat", refusal.mentions(), error),
-                Refusal::UnknownTag { .. } => refused("tag", refusal.mentions(), error),
-                Refusal::TooManyTags { .. } | Refusal::Unproven { .. } => None,
-            },
-            Err(_) => None,
-        }
+fn arch(arguments: &Resolve) -> Result<Arch, Failure> {
+    match (arguments.shared.named_architectures().as_slice(), Arch::of_this_machine()) {
+        ([one], _) => Ok(*one),
+        ([], Some(ours)) => Ok(ours),
+        ([], None) => Err(Failure::usage("Alpine has nothing for this machine", "name one: --arch x86_64")),
+        _ => Err(one_architecture()),
     }
 }
 
-fn text(resolution: &Resolution) -> String {
+/// What programs read where there is an answer.
+#[derive(Serialize)]
+struct Solved {
+    ok: bool,
+    #[serde(flatten)]
+    resolution: Resolution,
+}
+
+/// What programs read where there is none.
+#[derive(Serialize)]
+struct Refused {
+    ok: bool,
+    kind: &'static str,
+    mentions: Vec<String>,
+    message: String,
+}
+
+/// The steps, and what they come to.
+pub(super) fn text(resolution: &Resolution) -> String {
     let mut text = String::new();
     let total = resolution.steps.len();
     for (number, step) in (1..).zip(&resolution.steps) {

@@ -5,117 +5,71 @@
 //!
 //! Source: measured on apk 2.14.4 ("World updated, but the following packages are not removed due to").
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use super::lint::Answer;
-use crate::apk::dependency::{Dependency, Provide};
+use super::answer::Answer;
+use crate::apk::dependency::Dependency;
 use crate::apk::index::Package;
 use crate::kind::nearest;
-use crate::profile::{Finding, Lint};
+use crate::profile::{Finding, Lint, Profile};
+use crate::solve::closure::{Closure, Dependant, Member};
 
-/// What is said of the packages that the profile removes; `world` is what the base asks for.
-pub(super) fn lints(answer: &Answer<'_>, world: &[Dependency]) -> Vec<Lint> {
-    let removed = &answer.profile.packages.remove;
+/// What is said of the packages that `profile` removes; `world` is what the base asks for.
+pub(super) fn lints(profile: &Profile, answer: &Answer<'_>, world: &[Dependency]) -> Vec<Lint> {
+    let removed = &profile.packages.remove;
     if removed.is_empty() {
         return Vec::new();
     }
+    let Some(closure) = answer.closure() else { return Vec::new() };
     let installed: BTreeSet<&str> =
         answer.installed.iter().flat_map(|installed| installed.index.packages()).map(Package::name).collect();
-    let needs = Needs::of(answer);
+    let is_known =
+        |name: &str| installed.contains(name) || world.iter().any(|dependency| *dependency.name == *name);
     let finding = |name: &str| {
-        let keepers = needs.keepers(name);
-        if !keepers.is_empty() {
-            return Some(Finding::NotRemoved { package: name.to_owned(), keepers });
+        let package = name.to_owned();
+        let is_it = |member: &Member| closure.package(*member).is_some_and(|package| package.name() == name);
+        if let Some(member) = closure.members().find(is_it) {
+            let keepers = keepers(profile, &closure, member);
+            return Some(Finding::NotRemoved { package, keepers });
         }
-        let is_known = installed.contains(name) || world.iter().any(|dependency| *dependency.name == *name);
         let near = || nearest(name, installed.iter().copied()).into_iter().map(str::to_owned).collect();
-        (!is_known).then(|| Finding::NothingToRemove { package: name.to_owned(), near: near() })
+        (!is_known(name)).then(|| Finding::NothingToRemove { package, near: near() })
     };
-    removed
-        .iter()
-        .filter_map(|stated| {
-            let finding = finding(stated.value.as_str())?;
-            Some(Lint { origin: Some(stated.origin.clone()), finding })
-        })
-        .collect()
+    let lint = |finding, origin| Lint { origin: Some(origin), finding };
+    let lints = removed.iter().filter_map(|stated| {
+        finding(stated.value.as_str()).map(|finding| lint(finding, stated.origin.clone()))
+    });
+    lints.collect()
 }
 
-/// The packages of an answer and who needs whom. By name alone: what was chosen fits.
-struct Needs<'a> {
-    packages: Vec<Package<'a>>,
-    /// Of each package, those that it is there for.
-    holders: Vec<Vec<(usize, Hold)>>,
-    /// Of each package that is asked for, by whom.
-    asked: HashMap<usize, String>,
-}
-
-/// Why a package is there for another.
-#[derive(Clone, Copy)]
-enum Hold {
-    /// The other depends on it.
-    Needs,
-    /// The other is among those that it comes by itself with.
-    Brings,
-}
-
-impl<'a> Needs<'a> {
-    fn of(answer: &Answer<'a>) -> Self {
-        let packages: Vec<Package<'a>> = answer.packages().collect();
-        let mut providers: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (number, package) in packages.iter().enumerate() {
-            let provided = package.provides().filter_map(Provide::split).map(|(name, _)| name);
-            for name in std::iter::once(package.name()).chain(provided) {
-                providers.entry(name).or_default().push(number);
+/// The shortest way to a package from each that is asked for and keeps it, the nearest first.
+fn keepers(profile: &Profile, closure: &Closure<'_>, member: Member) -> Vec<String> {
+    let mut keepers = Vec::new();
+    let mut known = HashSet::from([member]);
+    let mut waiting = VecDeque::from([(member, String::new())]);
+    while let Some((member, way)) = waiting.pop_front() {
+        let name = closure.package(member).map_or("", |package| package.name());
+        let mut by = |next: Member, verb: &str| {
+            if known.insert(next) {
+                waiting.push_back((next, format!(", which {verb} {name}{way}")));
             }
-        }
-        let of = |text: &str| providers.get(Dependency::name_in(text)).into_iter().flatten().copied();
-        let mut holders = vec![Vec::new(); packages.len()];
-        for (number, package) in packages.iter().enumerate() {
-            for needed in package.depends().filter(|text| !text.starts_with('!')).flat_map(of) {
-                if let Some(holders) = holders.get_mut(needed) {
-                    holders.push((number, Hold::Needs));
-                }
-            }
-            // One that comes by itself stays as long as all that it waits for is there.
-            let conditions = || package.install_if().filter(|text| !text.starts_with('!'));
-            if conditions().all(|text| of(text).next().is_some())
-                && let Some(holders) = holders.get_mut(number)
-            {
-                holders.extend(conditions().flat_map(of).map(|holder| (holder, Hold::Brings)));
-            }
-        }
-        let mut asked = HashMap::new();
-        for (dependency, by) in answer.asked() {
-            for number in of(&dependency.name) {
-                asked.entry(number).or_insert_with(|| by.clone());
-            }
-        }
-        Self { packages, holders, asked }
-    }
-
-    /// Why the package `name` is there, if it is: the shortest way to it from each that is asked for.
-    fn keepers(&self, name: &str) -> Vec<String> {
-        let Some(package) = self.packages.iter().position(|package| package.name() == name) else {
-            return Vec::new();
         };
-        let mut keepers = Vec::new();
-        let mut known = HashSet::from([package]);
-        let mut waiting = VecDeque::from([(package, String::new())]);
-        while let Some((number, way)) = waiting.pop_front() {
-            let name = self.packages.get(number).map_or("", |package| package.name());
-            if let Some(asker) = self.asked.get(&number) {
-                keepers.push(format!("{asker} asks for {name}{way}"));
-            }
-            for (holder, hold) in self.holders.get(number).into_iter().flatten() {
-                if known.insert(*holder) {
-                    let verb = match hold {
-                        Hold::Needs => "needs",
-                        Hold::Brings => "brings",
+        for dependant in closure.dependants(member) {
+            match dependant {
+                Dependant::World(dependency) => {
+                    let origin = profile.packages.origin(dependency);
+                    let asker = origin.map_or("the base".to_owned(), ToString::to_string);
+                    let wanted = if *dependency.name == *name {
+                        name.to_owned()
+                    } else {
+                        format!("{dependency}, which {name} provides")
                     };
-                    waiting.push_back((*holder, format!(", which {verb} {name}{way}")));
+                    keepers.push(format!("{asker} asks for {wanted}{way}"));
                 }
+                Dependant::Package(next, _) => by(*next, "needs"),
+                Dependant::InstallIf(with) => with.iter().for_each(|(next, _)| by(*next, "brings")),
             }
         }
-        keepers
     }
+    keepers
 }

@@ -9,10 +9,9 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::Serialize;
-
+use super::answer::Answer;
 use crate::apk::dependency::{Dependency, DependencyError, Tag};
-use crate::apk::index::{Index, IndexError, Package};
+use crate::apk::index::{Index, IndexError};
 use crate::apk::installed::InstalledText;
 use crate::apk::keys::Keyring;
 use crate::arch::Arch;
@@ -20,7 +19,7 @@ use crate::fetch::{FetchError, Fetcher, IndexPlace, Reading, Unsigned, given_ind
 use crate::kind::{Explain, Kind};
 use crate::profile::Invalid;
 use crate::root::{self, FileError};
-use crate::solve::{self, Action, Installed, Refusal, Repository, Solution, Source};
+use crate::solve::{self, Installed, Refusal, Repository, Solution};
 
 /// The largest installed database or world that is read, in bytes.
 const MAX_TEXT: u64 = 256 << 20;
@@ -73,32 +72,14 @@ pub struct ResolveRequest {
     pub options: solve::Options,
 }
 
-/// The answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolution {
-    /// What would be done, in apk's order.
-    pub steps: Vec<ResolvedStep>,
-    /// How many packages there would be.
-    pub packages: usize,
-    /// The bytes to be fetched.
-    pub download: u64,
-    /// The bytes that more, or less, would be taken by what is installed.
-    pub growth: i64,
-}
-
-/// A step, as programs read it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ResolvedStep {
-    /// `install`, `upgrade`, `downgrade`, `replace`, `reinstall`, `purge` or `repin`.
-    pub op: &'static str,
-    /// The package's name.
-    pub name: String,
-    /// The tag it is pinned to from then on; empty without one.
-    pub tag: String,
-    /// The version that was installed.
-    pub old: Option<String>,
-    /// The version that is installed from then on.
-    pub new: Option<String>,
+/// The answer, with all that it is of.
+#[derive(Debug)]
+pub struct Resolved {
+    repositories: Vec<GivenRepository>,
+    indexes: Vec<Index>,
+    installed: Option<InstalledText>,
+    world: Vec<Dependency>,
+    solution: Solution,
 }
 
 /// Why there is no answer.
@@ -136,9 +117,6 @@ pub enum ResolveError {
     /// What is asked for cannot be had.
     #[error(transparent)]
     Refusal(#[from] Refusal),
-    /// The solver's answer speaks of a package that is nowhere.
-    #[error("the solver chose a package that no index has: this is a mistake of apkcompose")]
-    Lost,
 }
 
 impl Explain for ResolveError {
@@ -150,7 +128,6 @@ impl Explain for ResolveError {
             Self::File(error) => error.kind(),
             Self::Fetch(error) => error.kind(),
             Self::Refusal(error) => error.kind(),
-            Self::Lost => Kind::Internal,
         }
     }
 
@@ -165,13 +142,13 @@ impl Explain for ResolveError {
                 Some("an installed database is the text of lib/apk/db/installed".to_owned())
             }
             Self::Refusal(error) => error.hint(),
-            Self::NotUtf8 { .. } | Self::Lost => None,
+            Self::NotUtf8 { .. } => None,
         }
     }
 }
 
 /// Answers `request`.
-pub fn resolve(fetcher: &Fetcher<'_>, request: &ResolveRequest) -> Result<Resolution, ResolveError> {
+pub fn resolve(fetcher: &Fetcher<'_>, request: &ResolveRequest) -> Result<Resolved, ResolveError> {
     let asked: Result<Vec<Dependency>, _> = request.dependencies.iter().map(|text| text.parse()).collect();
     let asked = asked.map_err(ResolveError::Spec)?;
     let mut world = request.world.as_deref().map(read_world).transpose()?.unwrap_or_default();
@@ -182,21 +159,38 @@ pub fn resolve(fetcher: &Fetcher<'_>, request: &ResolveRequest) -> Result<Resolu
     let reading = Reading { arch: request.arch, keyring: &request.keyring, unsigned: request.unsigned };
     let places: Vec<IndexPlace> = request.repositories.iter().map(|given| given.place.clone()).collect();
     let indexes = given_indexes(fetcher, &places, &reading)?;
-    let repositories: Vec<Repository<'_>> =
-        request.repositories.iter().zip(&indexes).map(|(given, index)| repository(given, index)).collect();
-    let installed = installed.as_ref().map(Installed::of_text);
-    let request = solve::Request {
+    let asked = solve::Request {
         arch: request.arch,
         world,
         requested: asked.iter().map(|dependency| dependency.name.to_string()).collect(),
         options: request.options,
     };
-    let solution = solve::solve(&repositories, installed.as_ref(), &request)?;
-    Resolution::of(&solution, &repositories, installed.as_ref()).ok_or(ResolveError::Lost)
+    let solution = solve::solve(
+        &repositories(&request.repositories, &indexes),
+        installed.as_ref().map(Installed::of_text).as_ref(),
+        &asked,
+    )?;
+    let repositories = request.repositories.clone();
+    Ok(Resolved { repositories, indexes, installed, world: asked.world, solution })
 }
 
-fn repository<'a>(given: &GivenRepository, index: &'a Index) -> Repository<'a> {
-    Repository { index, tag: given.tag.clone(), name: given.place.to_string() }
+fn repositories<'a>(given: &[GivenRepository], indexes: &'a [Index]) -> Vec<Repository<'a>> {
+    let pairs = given.iter().zip(indexes);
+    pairs
+        .map(|(given, index)| Repository { index, tag: given.tag.clone(), name: given.place.to_string() })
+        .collect()
+}
+
+impl Resolved {
+    /// The answer.
+    pub fn answer(&self) -> Answer<'_> {
+        Answer {
+            repositories: repositories(&self.repositories, &self.indexes),
+            installed: self.installed.as_ref().map(Installed::of_text),
+            world: &self.world,
+            solution: &self.solution,
+        }
+    }
 }
 
 /// Puts a dependency in the place of what the world says of the same name.
@@ -226,42 +220,4 @@ fn read_world(path: &Path) -> Result<Vec<Dependency>, ResolveError> {
 
 fn read_installed(path: &Path) -> Result<InstalledText, ResolveError> {
     Ok(InstalledText::parse(&path.display().to_string(), root::read_file(path, MAX_TEXT)?)?)
-}
-
-impl Resolution {
-    /// What `solution` comes to; nothing if it is of other repositories.
-    pub(super) fn of(
-        solution: &Solution,
-        repositories: &[Repository<'_>],
-        installed: Option<&Installed<'_>>,
-    ) -> Option<Self> {
-        let mut resolution =
-            Self { steps: Vec::new(), packages: solution.packages.len(), download: 0, growth: 0 };
-        for step in &solution.steps {
-            let package = step.source.package(repositories, installed)?;
-            let old = step.action.old(step.source);
-            let old = match old {
-                Some(number) => Some(Source::Installed(number).package(repositories, installed)?),
-                None => None,
-            };
-            let new = (step.action != Action::Purge).then_some(package);
-            let size = |package: Option<Package<'_>>| {
-                i64::try_from(package.map_or(0, Package::installed_size)).unwrap_or(i64::MAX)
-            };
-            if let Source::Repository(..) = step.source
-                && !package.is_virtual()
-            {
-                resolution.download += package.size();
-            }
-            resolution.growth = resolution.growth.saturating_add(size(new)).saturating_sub(size(old));
-            resolution.steps.push(ResolvedStep {
-                op: step.action.word(),
-                name: package.name().to_owned(),
-                tag: step.tag.as_ref().map(|tag| tag.as_str().to_owned()).unwrap_or_default(),
-                old: old.map(|package| package.version().to_owned()),
-                new: new.map(|package| package.version().to_owned()),
-            });
-        }
-        Some(resolution)
-    }
 }

@@ -14,6 +14,7 @@
 //! | `install_if` | packages that come by themselves |
 //! | `reach` | why each chosen package is needed |
 //! | `order`, `purge` | the order of the steps |
+//! | `closure` | the packages of a solution, and all that keeps each |
 //! | `diagnosis`, `refusal` | what is wrong with an attempt, and how that reads |
 //! | `check` | the independent checker |
 //!
@@ -22,6 +23,7 @@
 //! Source: spec apk v2, "Solver"; the order of purges is measured on apk 2.14.4.
 
 pub mod check;
+pub mod closure;
 mod diagnosis;
 mod graph;
 mod install_if;

@@ -243,6 +243,16 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
 }
 
 impl Refusal {
+    /// What kind it is, for programs: `unsat`; `tag` for one that no repository has; `internal`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unsatisfiable { .. } | Self::TooManyTags { .. } => "unsat",
+            Self::UnknownTag { .. } => "tag",
+            Self::Unproven { .. } => "internal",
+        }
+    }
+
     /// The names, and packages as `name-version`, that are to blame, each once: what apk names beneath "unable to select
     /// packages", and more.
     #[must_use]

@@ -17,7 +17,7 @@ pub(super) use author::{Index, Package};
 pub(super) use build::{Build, Scripts};
 pub(super) use cache::{Cache, CachePlace};
 pub(super) use profiles::Profiles;
-pub(super) use resolve::Resolve;
+pub(super) use resolve::{AnswerFormat, Resolve, Why, WhyNot};
 pub(super) use shared::{Format, ProfileArgs, Progress, Words};
 
 const EXAMPLES: &str = "\
@@ -73,6 +73,8 @@ impl Arguments {
             None => self.build.shared.words.progress,
             Some(Command::Build(build)) => build.shared.words.progress,
             Some(Command::Resolve(resolve)) => resolve.shared.words.progress,
+            Some(Command::Why(why)) => why.question.shared.words.progress,
+            Some(Command::WhyNot(why_not)) => why_not.question.shared.words.progress,
             Some(Command::Profiles { command: Profiles::Check { shared, .. } }) => shared.words.progress,
             Some(
                 Command::Profiles { command: Profiles::List { .. } | Profiles::Show { .. } }
@@ -120,6 +122,8 @@ pub(super) enum Command {
     #[command(after_help = build::EXAMPLES)]
     Build(Box<Build>),
     Resolve(Box<Resolve>),
+    Why(Box<Why>),
+    WhyNot(Box<WhyNot>),
     /// List, show and check profiles
     #[command(after_help = "\
 Examples:

@@ -1,14 +1,28 @@
-//! What `apkcompose resolve` takes.
+//! What the commands take that ask the solver: `resolve`, `why`, `why-not`.
 
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
 
-use super::shared::{Format, ProfileArgs, REPORTING};
+use super::shared::{LINE, ProfileArgs, REPORTING};
 
 /// The heading above options that are for questions without a profile.
 const ALONE: &str = "Without a profile";
+/// The heading above options that are for questions about a profile.
+const WITH: &str = "With a profile";
+
+/// How to print an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(in crate::cli) enum AnswerFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// As a drawing, for Graphviz: `| dot -Tsvg`
+    Dot,
+}
 
 /// Say which packages would be installed, in apk's order, or why they cannot be
 ///
@@ -40,6 +54,12 @@ pub(in crate::cli) struct Resolve {
     /// What to install: `[!]NAME[@TAG][OPERATOR VERSION]`
     #[arg(value_name = "DEP", help_heading = ALONE)]
     pub(in crate::cli) dependencies: Vec<String>,
+    /// Ask what this profile comes to: a path ending in .toml, or a name as for build
+    #[arg(short, long, value_name = "NAME|FILE", env = "APKCOMPOSE_PROFILE", help_heading = WITH)]
+    pub(in crate::cli) profile: Option<String>,
+    /// Ask what this would add to the profile's image (repeatable)
+    #[arg(long, value_name = "DEP", env = "APKCOMPOSE_ADD", value_delimiter = LINE, help_heading = WITH)]
+    pub(in crate::cli) add: Vec<String>,
     /// The text of an installed database to begin with [default: nothing is installed]
     #[arg(long, value_name = "FILE", env = "APKCOMPOSE_INSTALLED", help_heading = ALONE)]
     pub(in crate::cli) installed: Option<PathBuf>,
@@ -62,5 +82,59 @@ pub(in crate::cli) struct Resolve {
     pub(in crate::cli) shared: ProfileArgs,
     /// How to print
     #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_FORMAT", help_heading = REPORTING)]
-    pub(in crate::cli) format: Format,
+    pub(in crate::cli) format: AnswerFormat,
+}
+
+/// Say why something is in a profile's image: every shortest way from the profile to it, what else would keep
+/// it, and the bytes that it and what only it needs cost
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  apkcompose why --profile web zlib
+      a package
+  apkcompose why --profile web so:libcrypto.so.3
+      a library, by the name that packages need it by; cmd:NAME is a command
+  apkcompose why --profile web /usr/share/zoneinfo
+      a path: the packages are fetched and put together for that, nothing is written
+  apkcompose why --profile web zlib --format dot | dot -Tsvg >zlib.svg
+      the ways as a drawing")]
+pub(in crate::cli) struct Why {
+    /// What to ask about: a package, a name as `so:libz.so.1` or `cmd:nginx`, or a path of the image
+    #[arg(value_name = "NAME|/PATH")]
+    pub(in crate::cli) subject: String,
+    #[command(flatten)]
+    pub(in crate::cli) question: Question,
+}
+
+/// Say why something is not in a profile's image: what stands against it, or that nothing asks for it and what it
+/// would add
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  apkcompose why-not --profile web imagemagick
+  apkcompose why-not --profile web 'php83>8.4'
+      why not in this version
+  apkcompose why-not --profile web cmd:git --format json")]
+pub(in crate::cli) struct WhyNot {
+    /// What to ask about: a package, with or without a version, or a name as `cmd:git`
+    #[arg(value_name = "NAME[OPERATOR VERSION]")]
+    pub(in crate::cli) subject: String,
+    #[command(flatten)]
+    pub(in crate::cli) question: Question,
+}
+
+/// Of which image something is asked, and how the answer is printed.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Question {
+    /// The profile: a path ending in .toml, or a name as for build
+    #[arg(short, long, value_name = "NAME|FILE", env = "APKCOMPOSE_PROFILE")]
+    pub(in crate::cli) profile: Option<String>,
+    /// Let sources of the profile lie below this directory too
+    #[arg(long, value_name = "DIR", env = "APKCOMPOSE_CONTEXT")]
+    pub(in crate::cli) context: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) shared: ProfileArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_FORMAT", help_heading = REPORTING)]
+    pub(in crate::cli) format: AnswerFormat,
 }

@@ -501,14 +501,15 @@ fn what_is_not_removed_or_not_there_to_be_removed_is_told() {
         package("needed").provides("so:needed=1"),
         package("brought").install_if("wanted").install_if("needed"),
         package("loose"),
+        package("given").provides("virtual=1"),
     ];
-    let first = workshop.install(&packages, &["wanted", "loose", "needed"]);
+    let first = workshop.install(&packages, &["wanted", "loose", "needed", "virtual"]);
     let tar = workshop.compressed(&first.tar);
     let repository = workshop.repository("second", &packages);
 
     let outcome = workshop
         .ours(&tar.display().to_string(), &repository, &["loose"])
-        .without(&["needed", "brought", "lose", "loose", "nowhere-near-it"])
+        .without(&["needed", "brought", "given", "lose", "loose", "nowhere-near-it"])
         .run();
 
     assert_eq!(outcome.code(), Some(0), "{outcome}");
