@@ -20,7 +20,6 @@ use crate::apk::index::Package;
 use crate::apk::index_file::VerifiedIndex;
 use crate::apk::installed::{InstalledPackage, InstalledText};
 use crate::apk::package::Expected;
-use crate::apk::version::Version;
 use crate::arch::Arch;
 use crate::fetch::{self, FetchError, Fetcher, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
@@ -370,10 +369,8 @@ impl Prepared {
 
     /// The package that provides `name` in one of the indexes, for hints: the first by repository.
     pub fn provider(&self, name: &str) -> Option<String> {
-        let provides = |package: &Package<'_>| {
-            package.name() == name || package.parse_provides().any(|provide| *provide.name == *name)
-        };
-        let found = self.indexes.iter().find_map(|index| index.index().packages().find(provides));
+        let mut indexes = self.indexes.iter().map(|index| index.index());
+        let found = indexes.find_map(|index| index.package(index.providers(name).next()?.package));
         found.map(|package| package.name().to_owned())
     }
 }
@@ -491,18 +488,17 @@ impl<'a> Solver<'a> {
     }
 
     fn is_provided(&self, dependency: &Dependency) -> bool {
-        let satisfies = |package: Package<'_>| {
-            let Dependency { name, constraint, .. } = dependency;
-            (package.name() == &**name && constraint.accepts(Some(package.version()), package.identity()))
-                || package.parse_provides().any(|provide| {
-                    let version = provide.version.as_ref().map(Version::as_str);
-                    provide.name == *name && constraint.accepts(version, package.identity())
-                })
-        };
+        let Dependency { name, constraint, .. } = dependency;
         let pairs = self.repositories.iter().zip(self.indexes);
         pairs
             .filter(|(named, _)| named.tag.is_none() || named.tag == dependency.tag)
-            .any(|(_, index)| index.index().packages().any(satisfies))
+            .map(|(_, index)| index.index())
+            .any(|index| {
+                index.providers(name).any(|provider| {
+                    let identity = index.package(provider.package).and_then(Package::identity);
+                    constraint.accepts(provider.version, identity)
+                })
+            })
     }
 }
 
