@@ -77,3 +77,5 @@ mod solve_text;
 mod store;
 /// Trees and installed databases against the real apk's.
 mod trees;
+/// The order of versions against the real apk.
+mod versions;
