@@ -91,6 +91,19 @@ pub enum DependencyError {
     },
 }
 
+impl DependencyError {
+    /// The text that is no dependency.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Name { text, .. }
+            | Self::Operator { text, .. }
+            | Self::Version { text, .. }
+            | Self::Tag { text, .. } => text,
+        }
+    }
+}
+
 impl Operator {
     const LESS: u8 = 1;
     const EQUALS: u8 = 2;

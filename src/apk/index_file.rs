@@ -14,7 +14,7 @@ use crate::kind::{Explain, Kind};
 
 use super::index::{Index, IndexError, MAX_INDEX_TEXT};
 use super::keys::{KeyName, Keyring, MessageDigests, SignatureError};
-use super::signature::{self, SignatureMemberError};
+use super::signature::{self, Signature, SignatureMemberError};
 
 /// The longest `DESCRIPTION`, in bytes.
 const MAX_DESCRIPTION: u64 = 160;
@@ -111,22 +111,10 @@ impl Explain for IndexFileError {
 impl VerifiedIndex {
     /// Checks the index file `file` against `keyring`, then reads it; `name` says in errors what its lines are of.
     pub fn check(name: &str, file: &[u8], keyring: &Keyring) -> Result<Self, IndexFileError> {
-        if file.starts_with(b"ADB") {
-            return Err(IndexFileError::Adb);
-        }
-        if file.len() as u64 > MAX_INDEX_FILE {
-            return Err(IndexFileError::TooLong);
-        }
-        let (signatures, signed) = signature::split(file).map_err(IndexFileError::SignatureMember)?;
-        // Nothing may follow the second member, so all that is left is what must have been signed.
+        let (signatures, signed) = split(file)?;
         let key =
             keyring.verify(&signatures, &MessageDigests::of(signed)).map_err(IndexFileError::Signature)?;
-        let mut behind = signed;
-        let tar = gzip::inflate_member(&mut behind, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
-        if !behind.is_empty() {
-            return Err(IndexFileError::Trailing);
-        }
-        let contents = read(&tar)?;
+        let contents = read_member(signed)?;
         let index = Index::parse(name, contents.index).map_err(IndexFileError::Text)?;
         Ok(Self { index, description: contents.description, key, signed_time: contents.time })
     }
@@ -134,6 +122,11 @@ impl VerifiedIndex {
     /// What the repository offers.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// What the repository offers, without the proof.
+    pub fn into_index(self) -> Index {
+        self.index
     }
 
     /// `DESCRIPTION`, one line without control characters; empty if there is none.
@@ -152,10 +145,42 @@ impl VerifiedIndex {
     }
 }
 
+/// Reads the index file `file`, which nobody of `keyring` need have signed. Never for what is to be fetched: such
+/// an index says what somebody claims. A signature that one of the keys did not make is refused all the same.
+pub fn read_unsigned(name: &str, file: &[u8], keyring: &Keyring) -> Result<Index, IndexFileError> {
+    let (signatures, signed) = split(file)?;
+    match keyring.verify(&signatures, &MessageDigests::of(signed)) {
+        Err(error) if !error.is_for_want_of_a_key() => return Err(IndexFileError::Signature(error)),
+        Ok(_) | Err(_) => {}
+    }
+    Index::parse(name, read_member(signed)?.index).map_err(IndexFileError::Text)
+}
+
+/// The signatures of an index file, and what they sign.
+fn split(file: &[u8]) -> Result<(Vec<Signature>, &[u8]), IndexFileError> {
+    if file.starts_with(b"ADB") {
+        return Err(IndexFileError::Adb);
+    }
+    if file.len() as u64 > MAX_INDEX_FILE {
+        return Err(IndexFileError::TooLong);
+    }
+    signature::split(file).map_err(IndexFileError::SignatureMember)
+}
+
 struct Contents {
     index: Vec<u8>,
     description: String,
     time: i64,
+}
+
+/// What is in `signed`, one gzip member. Nothing may follow it, so that it is all there is to sign.
+fn read_member(signed: &[u8]) -> Result<Contents, IndexFileError> {
+    let mut behind = signed;
+    let tar = gzip::inflate_member(&mut behind, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
+    if !behind.is_empty() {
+        return Err(IndexFileError::Trailing);
+    }
+    read(&tar)
 }
 
 fn read(tar: &[u8]) -> Result<Contents, IndexFileError> {
