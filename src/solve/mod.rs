@@ -47,10 +47,6 @@ use crate::arch::Arch;
 pub use refusal::Refusal;
 pub use solution::{Action, Chosen, Reason, RepositoryNumber, Solution, Source, Step};
 
-pub(crate) fn v214() -> bool {
-    std::env::var_os("V214").is_some()
-}
-
 /// A repository packages may come from. Their order matters: the earlier is preferred.
 #[derive(Debug, Clone)]
 pub struct Repository<'a> {
