@@ -1,8 +1,9 @@
 //! The part of the universe a world can reach, with dependencies parsed.
 //!
-//! Names are discovered depth first from the world, through the dependencies, conditions and provides of
-//! every package that provides a name, and to the packages that come by themselves with it. Each gets a
-//! number on the way back: the higher, the nearer the world.
+//! Names are discovered depth first from the world, through the dependencies and conditions of every package
+//! that provides a name, and to the packages that come by themselves with it. Each gets a number on the way back:
+//! the higher, the nearer the world. A name that reached packages only provide leads to nothing but what comes by
+//! itself with it, and of its providers only those count that are reached anyway.
 //!
 //! A package with `install_if` is reached only when all it waits for is: otherwise `docs` alone would reach
 //! nearly everything.
@@ -48,7 +49,10 @@ pub(super) struct Name<'a> {
     pub(super) conditional: Vec<PackageId>,
     /// Its number of discovery: higher is nearer the world.
     pub(super) order: u32,
+    /// Walked: the world or a reached package depends on it or waits for it.
     entered: bool,
+    /// A reached package provides it.
+    provided: bool,
 }
 
 /// That a package provides a name.
@@ -114,6 +118,7 @@ impl<'a> Graph<'a> {
         for root in roots {
             walk.from(&mut graph, root);
         }
+        graph.know_who_only_provides();
         Ok(graph)
     }
 
@@ -141,6 +146,7 @@ impl<'a> Graph<'a> {
                 conditional: Vec::new(),
                 order: 0,
                 entered: false,
+                provided: false,
             })
         })
     }
@@ -199,13 +205,26 @@ impl<'a> Graph<'a> {
         }
     }
 
+    /// Tells the names that were not walked which reached packages provide them.
+    fn know_who_only_provides(&mut self) {
+        for package in self.packages.keys() {
+            for (name, version) in &self.packages[package].provides {
+                let known = &mut self.names[*name];
+                if !known.entered {
+                    known.providers.push(Provider { package, version: *version });
+                }
+            }
+        }
+    }
+
     /// Whether everything a package waits for is reached, so that it may come by itself.
     fn may_come(&self, source: Source) -> bool {
         let Some(package) = self.universe.package(source) else { return false };
         let mut awaited = package.install_if().filter(|text| !text.starts_with('!')).peekable();
         awaited.peek().is_some()
             && awaited.all(|text| {
-                self.id_of(Dependency::name_in(text)).is_some_and(|name| self.names[name].entered)
+                self.id_of(Dependency::name_in(text))
+                    .is_some_and(|name| self.names[name].entered || self.names[name].provided)
             })
             // A malformed condition voids them all.
             && !package.parse_install_if().is_empty()
@@ -255,17 +274,30 @@ impl Walk {
             let node = &graph.packages[package];
             ahead.extend(node.depends.iter().map(|need| need.name));
             ahead.extend(node.install_if.iter().map(|need| need.name));
-            ahead.extend(node.provides.iter().map(|(name, _)| *name));
-        }
-        for source in universe.awaiting(spelling) {
-            if graph.may_come(source) {
-                let package = graph.node(source, self.arch);
-                ahead.extend(package.map(|package| graph.packages[package].name));
+            let provided: Vec<NameId> = node.provides.iter().map(|(name, _)| *name).collect();
+            for name in provided {
+                if !std::mem::replace(&mut graph.names[name].provided, true) {
+                    ahead.extend(self.awaiting(graph, name));
+                }
             }
         }
+        ahead.extend(self.awaiting(graph, name));
         ahead.retain(|name| !graph.names[*name].entered);
         ahead.reverse();
         Some(Frame { name, ahead })
+    }
+
+    /// The names of the packages that may come by themselves with a name.
+    fn awaiting(&self, graph: &mut Graph<'_>, name: NameId) -> Vec<NameId> {
+        let (universe, spelling) = (graph.universe, graph.names[name].spelling);
+        let mut names = Vec::new();
+        for source in universe.awaiting(spelling) {
+            if graph.may_come(source) {
+                let package = graph.node(source, self.arch);
+                names.extend(package.map(|package| graph.packages[package].name));
+            }
+        }
+        names
     }
 }
 

@@ -182,7 +182,9 @@ impl Decider<'_> {
         let graph = self.graph;
         if std::mem::take(&mut self.state.names[name].changed) {
             for dependant in &graph.names[name].dependants {
-                self.mark_doubtful(graph.packages[*dependant].name);
+                for (provided, _) in &graph.packages[*dependant].provides {
+                    self.mark_doubtful(*provided);
+                }
             }
         }
         let state = &mut self.state.names[name];
@@ -224,7 +226,8 @@ impl Decider<'_> {
 
     fn is_hopeless(&self, package: PackageId, need: &Need) -> bool {
         if need.dependency.conflict {
-            return self.state.chosen_for(self.graph, need, Some(package)).is_some();
+            return self.state.chosen_for(self.graph, need, Some(package)).is_some()
+                || (self.state.names[need.name].required > 0 && self.is_unavoidable(package, need));
         }
         match self.state.names[need.name].holder {
             Holder::Nobody => true,
@@ -235,6 +238,14 @@ impl Decider<'_> {
                 })
             }
         }
+    }
+
+    /// Whether whoever gets the name a conflict speaks of is meant by it.
+    fn is_unavoidable(&self, package: PackageId, need: &Need) -> bool {
+        let providers = self.graph.names[need.name].providers.iter().map(|provider| provider.package);
+        let mut left =
+            providers.filter(|other| *other != package && self.state.is_selectable(*other)).peekable();
+        left.peek().is_some() && left.all(|other| self.graph.fits(other, need))
     }
 
     /// The packages a required name may be given without asking anybody, each once.
