@@ -184,13 +184,13 @@ impl Diagnosis<'_> {
         if against.is_empty() {
             against = self.name_clashes(package);
         }
-        if against.is_empty() {
-            // Greedy as apk is, it may have decided otherwise before the need was known.
-            against.extend(self.state.holder(need.name).map(|holder| Against::Name {
-                holder: self.text(holder),
-                name: need.dependency.name.to_string(),
-            }));
-        }
+        // Greedy as apk is, it may have decided otherwise before the need was known.
+        let holder = self.state.holder(need.name).filter(|holder| *holder != package);
+        let taken = holder.map(|holder| Against::Name {
+            holder: self.text(holder),
+            name: need.dependency.name.to_string(),
+        });
+        against.extend(taken.filter(|taken| !against.contains(taken)));
         against
     }
 

@@ -1,9 +1,8 @@
 //! The part of the universe a world can reach, with dependencies parsed.
 //!
-//! Names are discovered depth first from the world, through the dependencies and conditions of every package
-//! that provides a name, and to the packages that come by themselves with it. Each gets a number on the way back:
-//! the higher, the nearer the world. A name that reached packages only provide leads to nothing but what comes by
-//! itself with it, and of its providers only those count that are reached anyway.
+//! Names are discovered depth first from the world, through the dependencies, conditions and provides of
+//! every package that provides a name, and to the packages that come by themselves with it. Each gets a
+//! number on the way back: the higher, the nearer the world.
 //!
 //! A package with `install_if` is reached only when all it waits for is: otherwise `docs` alone would reach
 //! nearly everything.
@@ -49,10 +48,7 @@ pub(super) struct Name<'a> {
     pub(super) conditional: Vec<PackageId>,
     /// Its number of discovery: higher is nearer the world.
     pub(super) order: u32,
-    /// Walked: the world or a reached package depends on it or waits for it.
     entered: bool,
-    /// A reached package provides it.
-    provided: bool,
 }
 
 /// That a package provides a name.
@@ -118,7 +114,6 @@ impl<'a> Graph<'a> {
         for root in roots {
             walk.from(&mut graph, root);
         }
-        graph.know_who_only_provides();
         Ok(graph)
     }
 
@@ -146,7 +141,6 @@ impl<'a> Graph<'a> {
                 conditional: Vec::new(),
                 order: 0,
                 entered: false,
-                provided: false,
             })
         })
     }
@@ -205,18 +199,6 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// Tells the names that were not walked which reached packages provide them.
-    fn know_who_only_provides(&mut self) {
-        for package in self.packages.keys() {
-            for (name, version) in &self.packages[package].provides {
-                let known = &mut self.names[*name];
-                if !known.entered {
-                    known.providers.push(Provider { package, version: *version });
-                }
-            }
-        }
-    }
-
     /// Whether everything a package waits for is reached, so that it may come by itself.
     fn may_come(&self, source: Source) -> bool {
         let Some(package) = self.universe.package(source) else { return false };
@@ -224,7 +206,7 @@ impl<'a> Graph<'a> {
         awaited.peek().is_some()
             && awaited.all(|text| {
                 self.id_of(Dependency::name_in(text))
-                    .is_some_and(|name| self.names[name].entered || self.names[name].provided)
+                    .is_some_and(|name| self.names[name].entered)
             })
             // A malformed condition voids them all.
             && !package.parse_install_if().is_empty()
@@ -274,12 +256,7 @@ impl Walk {
             let node = &graph.packages[package];
             ahead.extend(node.depends.iter().map(|need| need.name));
             ahead.extend(node.install_if.iter().map(|need| need.name));
-            let provided: Vec<NameId> = node.provides.iter().map(|(name, _)| *name).collect();
-            for name in provided {
-                if !std::mem::replace(&mut graph.names[name].provided, true) {
-                    ahead.extend(self.awaiting(graph, name));
-                }
-            }
+            ahead.extend(node.provides.iter().map(|(name, _)| *name));
         }
         ahead.extend(self.awaiting(graph, name));
         ahead.retain(|name| !graph.names[*name].entered);

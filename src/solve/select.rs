@@ -380,7 +380,12 @@ impl Decider<'_> {
         };
         match self.preference().best(name, decides_itself) {
             Some(best) => self.choose(best),
-            None => self.state.names[name].undecidable = true,
+            None => {
+                self.state.names[name].undecidable = true;
+                if providers.is_empty() {
+                    self.choose_nobody(name);
+                }
+            }
         }
     }
 

@@ -29,6 +29,8 @@ mod demo;
 mod demo_image;
 /// The repository of the `demo` profile against its sources and the real apk.
 mod demo_repository;
+/// The solver against the real apk, request by request.
+mod differential;
 /// Images in Docker, podman and skopeo.
 mod engines;
 /// Why something is in an image, and why not.

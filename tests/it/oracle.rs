@@ -16,7 +16,8 @@ use crate::solve_text;
 use crate::support::need;
 
 /// What the minirootfs was asked for.
-const BASE_WORLD: [&str; 5] = ["alpine-baselayout", "alpine-keys", "apk-tools", "busybox", "libc-utils"];
+pub(crate) const BASE_WORLD: [&str; 5] =
+    ["alpine-baselayout", "alpine-keys", "apk-tools", "busybox", "libc-utils"];
 
 #[test]
 fn steps_and_their_order_are_those_of_the_recorded_answers() {
@@ -96,7 +97,7 @@ fn expected(answer: &str) -> String {
 }
 
 /// The index of a repository for x86-64, its signature not looked at.
-fn index(repository: &Path) -> Index {
+pub(crate) fn index(repository: &Path) -> Index {
     let archive = repository.join("x86_64/APKINDEX.tar.gz");
     Index::parse(&archive.display().to_string(), file_in_tar(&archive, "APKINDEX")).unwrap()
 }

@@ -4,10 +4,13 @@
 //! fields under their index letters (`D:b c>1 p:v=1 i:x k:10 A:armv7`); `C:word` makes a package different from
 //! another of the same name and version, which otherwise are the same one. `[installed]` is the base, with
 //! `s:tag`. `[world]` is the whole world; what stands under `[add]` is added to it as asked for just now.
-//! `[options]` are `upgrade`, `available`, `latest`. `[steps]` or `[refused]` is what must come out, the
-//! latter with the lines of the hint after `hint:`.
+//! `[del]` are names that were in the world before, as `apk del` takes them out. `[options]` are `upgrade`,
+//! `available`, `latest`. `[steps]`, `[refused]` or `[blamed]` is what must come out: a refusal as it reads, with the
+//! lines of the hint after `hint:`, or the names and packages that are to blame.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
 use apkcompose::apk::dependency::{Dependency, Tag};
 use apkcompose::apk::index::Index;
@@ -16,6 +19,8 @@ use apkcompose::digest::{Identity, Sha1};
 use apkcompose::solve::{
     Ambition, Availability, Installed, Options, Refusal, Repository, Request, Upgrade, solve,
 };
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::solve_text;
 
@@ -82,6 +87,71 @@ impl<'t> Case<'t> {
         let solution = solve(&repositories, installed.as_ref(), &request)?;
         Ok(solve_text::steps(&repositories, installed.as_ref(), &solution))
     }
+
+    /// Writes what the real apk has to find into `directory`, which must be new and which it sees at `place`: the root
+    /// filesystem below `root`, the repositories below `r0` and so on.
+    pub(crate) fn write(&self, directory: &Path, place: &str) {
+        let database = directory.join("root/lib/apk/db");
+        let settings = directory.join("root/etc/apk");
+        for made in [&database, &settings, &directory.join("keys")] {
+            fs::create_dir_all(made).unwrap();
+        }
+        fs::write(database.join("installed"), index_text(self.lines("installed").unwrap_or_default()))
+            .unwrap();
+        fs::write(database.join("triggers"), "").unwrap();
+        fs::write(settings.join("arch"), "x86_64\n").unwrap();
+        let mut world = [self.words("world"), self.words("del")].concat();
+        // As apk leaves it.
+        world.sort_by_key(|text| Dependency::name_in(text).to_ascii_lowercase());
+        fs::write(settings.join("world"), world.join("\n") + "\n").unwrap();
+        // Not as options: apk prefers the last of those.
+        let mut places = String::new();
+        for (number, (tag, lines)) in self.repositories().enumerate() {
+            let tag = tag.map(|tag| format!("@{tag} ")).unwrap_or_default();
+            writeln!(places, "{tag}{place}/r{number}").unwrap();
+            let repository = directory.join(format!("r{number}/x86_64"));
+            fs::create_dir_all(&repository).unwrap();
+            fs::write(repository.join("APKINDEX.tar.gz"), archive(&index_text(lines))).unwrap();
+        }
+        fs::write(directory.join("repositories"), places).unwrap();
+    }
+
+    /// The arguments to ask apk with for what was written, which it sees at `place`.
+    pub(crate) fn apk_arguments(&self, place: &str) -> Vec<String> {
+        let mut arguments =
+            ["--allow-untrusted", "--no-network", "--no-progress"].map(str::to_owned).to_vec();
+        for (option, path) in
+            [("--root", "root"), ("--keys-dir", "keys"), ("--repositories-file", "repositories")]
+        {
+            arguments.extend([option.to_owned(), format!("{place}/{path}")]);
+        }
+        let options = self.words("options");
+        let (applet, words) = match (self.words("add"), self.words("del")) {
+            (added, _) if options.contains(&"upgrade") && added.is_empty() => ("upgrade", Vec::new()),
+            (added, deleted) if deleted.is_empty() => ("add", added),
+            (_, deleted) => ("del", deleted),
+        };
+        arguments.extend([applet, "--simulate"].map(str::to_owned));
+        arguments.extend((applet == "upgrade").then(|| "--no-self-upgrade".to_owned()));
+        arguments
+            .extend(options.iter().filter(|option| **option != applet).map(|option| format!("--{option}")));
+        arguments.extend(words.into_iter().map(str::to_owned));
+        arguments
+    }
+}
+
+/// An unsigned index.
+fn archive(text: &str) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_size(text.len() as u64);
+    for set in [tar::Header::set_uid, tar::Header::set_gid, tar::Header::set_mtime] {
+        set(&mut header, 0);
+    }
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    tar.append_data(&mut header, "APKINDEX", text.as_bytes()).unwrap();
+    tar.into_inner().unwrap().finish().unwrap()
 }
 
 fn options(words: &[&str]) -> Options {

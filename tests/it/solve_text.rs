@@ -41,3 +41,9 @@ pub(crate) fn of_apk(step: &str) -> String {
     let (word, rest) = known.unwrap_or_else(|| panic!("apk says `{step}`"));
     format!("{word}{rest}")
 }
+
+/// What apk blames when it refuses: `name (why):` or `name-version:` in a line of its own.
+pub(crate) fn blamed(said: &str) -> impl Iterator<Item = &str> {
+    let lines = said.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
+    lines.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(' ').next())
+}

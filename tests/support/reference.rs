@@ -10,8 +10,9 @@
 //! files; nothing is kept from one run to the next. Where 2.14 differs from apk 3.x, which apkcompose
 //! follows, the specification says so.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::data::Alpine;
 use super::files;
@@ -51,6 +52,7 @@ enum Scripts {
 enum Emit {
     Tree,
     Words,
+    Session,
 }
 
 /// A run of the real apk in the making.
@@ -230,6 +232,16 @@ impl Reference {
         if done.status == 0 { Ok(steps(&done.apk_output)) } else { Err(done.apk_output) }
     }
 
+    /// A session over the base, for many simulations.
+    pub(crate) fn session(&self) -> Session {
+        let mut command = self.clone().no_scripts().command(Emit::Session);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run unshare: {error}"));
+        let requests = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().expect("a piped output"));
+        Session { reference: self.clone(), child, requests, answers }
+    }
+
     fn arguments(&self, applet: &str, more: &[&str], names: &[&str]) -> Vec<String> {
         let mut arguments: Vec<String> = match self.base {
             Base::Minirootfs | Base::Itself(_) => vec![],
@@ -255,6 +267,20 @@ impl Reference {
 
     /// Runs apk with `arguments`, or only unpacks the base if there are none.
     fn run(&self, emit: Emit, arguments: &[String]) -> ReferenceTree {
+        let mut command = self.command(emit);
+        command.args(arguments).stdin(Stdio::null());
+
+        let output = command.output().unwrap_or_else(|error| panic!("cannot run unshare: {error}"));
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the real apk could not be run for {arguments:?}: {words}");
+        let listing = Listing::of_tar(output.stdout.as_slice());
+        let status = listing.text("status").trim().parse().expect("an exit code");
+        let apk_output = listing.text("log").to_owned();
+        ReferenceTree { listing: listing.below("tree"), apk_output, status }
+    }
+
+    /// The command that runs apk, but for apk's own arguments.
+    fn command(&self, emit: Emit) -> Command {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "reference.sh"]);
         let repositories = self.repositories.iter().map(|(_, path)| path.as_path());
@@ -275,21 +301,65 @@ impl Reference {
         command.arg(match emit {
             Emit::Tree => "tree",
             Emit::Words => "words",
+            Emit::Session => "session",
         });
         command.args(self.keys.iter().map(|key| format!("key={}", key.display())));
         command.args(self.repositories.iter().map(|(_, path)| format!("repository={}", path.display())));
         if let Base::Tar(path) = &self.base {
             command.arg(format!("target={}", path.display()));
         }
-        command.arg("--").args(arguments).stdin(Stdio::null());
+        command.arg("--");
+        command
+    }
+}
 
-        let output = command.output().unwrap_or_else(|error| panic!("cannot run unshare: {error}"));
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the real apk could not be run for {arguments:?}: {words}");
-        let listing = Listing::of_tar(output.stdout.as_slice());
-        let status = listing.text("status").trim().parse().expect("an exit code");
-        let apk_output = listing.text("log").to_owned();
-        ReferenceTree { listing: listing.below("tree"), apk_output, status }
+/// Many runs over one base, which none of them may change: simulations.
+#[derive(Debug)]
+pub(crate) struct Session {
+    reference: Reference,
+    child: Child,
+    requests: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Session {
+    /// As [`Reference::simulate`].
+    pub(crate) fn simulate(&mut self, names: &[&str]) -> Result<Vec<String>, String> {
+        let mut arguments = self.reference.arguments("add", &["--simulate"], names);
+        // The script has done that.
+        arguments.retain(|argument| argument != "--initdb");
+        self.run(&arguments)
+    }
+
+    /// Where apk sees what is at `path` in the first repository, which is any directory.
+    pub(crate) fn place(&self, path: &str) -> String {
+        format!("{REPOSITORIES}/0/{path}")
+    }
+
+    /// The steps that apk prints when it is run with `arguments`, or what it prints when it refuses.
+    pub(crate) fn run(&mut self, arguments: &[String]) -> Result<Vec<String>, String> {
+        let requests = self.requests.as_mut().expect("an open session");
+        writeln!(requests, "{}", arguments.join("\t")).expect("a session that listens");
+        let mut output = String::new();
+        loop {
+            let mut line = String::new();
+            let length = self.answers.read_line(&mut line).expect("an answer in UTF-8");
+            assert_ne!(length, 0, "the session ended within {arguments:?}: {output}");
+            match line.strip_prefix("=== ").map(str::trim_end) {
+                Some("0") => return Ok(steps(&output)),
+                Some(_) => return Err(output),
+                None => output += &line,
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It ends when nothing more can be asked.
+        self.requests = None;
+        // Nothing can be done about a child that cannot be waited for.
+        let _ = self.child.wait();
     }
 }
 

@@ -9,7 +9,8 @@
 #   ROOT     host: the minirootfs is the root filesystem; else the architecture of another one, empty or the
 #            one in the tar target=FILE
 #   SCRIPTS  yes: the root filesystem gets a /dev and a /proc, or scripts would write a file dev/null
-#   EMIT     tree or words
+#   EMIT     tree or words, or session: arguments are then read from standard input, a run a line, separated by tabs,
+#            and what each run prints is written out at once, closed by a line `=== STATUS`
 #   then target=FILE, key=FILE and repository=DIR (in apk /.reference/repositories/0 and so on), `--`, and apk's arguments
 set -eu
 place=$1 base=$2 root=$3 scripts=$4 emit=$5
@@ -51,7 +52,7 @@ if [ "$root" != host ]; then
         tar -C "$tree" --numeric-owner --xattrs --xattrs-include='*' -xpf "$target"
     fi
     # A simulation does not make the database it needs.
-    if [ "$emit" = words ] && [ -z "$target" ]; then
+    if [ "$emit" != tree ] && [ -z "$target" ]; then
         chroot "$host" /sbin/apk --root /target --initdb --arch "$root" add >/dev/null
     fi
 fi
@@ -63,6 +64,17 @@ if [ "$scripts" = yes ]; then
     mknod -m 666 "$tree/dev/random" c 1 8
     mknod -m 666 "$tree/dev/urandom" c 1 9
     mount -t proc proc "$tree/proc"
+fi
+
+if [ "$emit" = session ]; then
+    set -f
+    IFS=$(printf '\t')
+    while read -r line; do
+        status=0
+        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$host" /sbin/apk $line </dev/null 2>&1 || status=$?
+        printf '\n=== %s\n' "$status"
+    done
+    exit
 fi
 
 status=0
