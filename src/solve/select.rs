@@ -248,7 +248,7 @@ impl Decider<'_> {
         left.peek().is_some() && left.all(|other| self.graph.fits(other, need))
     }
 
-    /// The packages a required name may be given without asking anybody, each once.
+    /// The packages a required name may be given, each once. Not each selects itself.
     fn candidates(&self, name: NameId) -> Vec<PackageId> {
         let mut candidates = Vec::new();
         for provider in &self.graph.names[name].providers {
@@ -378,14 +378,13 @@ impl Decider<'_> {
         let decides_itself = |package: PackageId| {
             providers.iter().any(|p| p.package == package && self.selects_itself(package, p.version))
         };
-        match self.preference().best(name, decides_itself) {
-            Some(best) => self.choose(best),
-            None => {
-                self.state.names[name].undecidable = true;
-                if providers.is_empty() {
-                    self.choose_nobody(name);
-                }
-            }
+        if let Some(best) = self.preference().best(name, decides_itself) {
+            self.choose(best);
+            return;
+        }
+        self.state.names[name].undecidable = true;
+        if providers.is_empty() {
+            self.choose_nobody(name);
         }
     }
 

@@ -9,7 +9,6 @@
 //! lines of the hint after `hint:`, or the names and packages that are to blame.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use apkcompose::apk::dependency::{Dependency, Tag};
@@ -23,6 +22,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::solve_text;
+use crate::support::files;
 
 /// A case: what is there, what is asked for, and what must come out.
 pub(crate) struct Case<'t> {
@@ -91,29 +91,24 @@ impl<'t> Case<'t> {
     /// Writes what the real apk has to find into `directory`, which must be new and which it sees at `place`: the root
     /// filesystem below `root`, the repositories below `r0` and so on.
     pub(crate) fn write(&self, directory: &Path, place: &str) {
-        let database = directory.join("root/lib/apk/db");
-        let settings = directory.join("root/etc/apk");
-        for made in [&database, &settings, &directory.join("keys")] {
-            fs::create_dir_all(made).unwrap();
-        }
-        fs::write(database.join("installed"), index_text(self.lines("installed").unwrap_or_default()))
-            .unwrap();
-        fs::write(database.join("triggers"), "").unwrap();
-        fs::write(settings.join("arch"), "x86_64\n").unwrap();
+        let write = |path: &str, text: &str| files::write(&directory.join(path), text.as_bytes());
+        write("root/lib/apk/db/installed", &index_text(self.lines("installed").unwrap_or_default()));
+        write("root/lib/apk/db/triggers", "");
+        write("root/etc/apk/arch", "x86_64\n");
+        files::create_dir(&directory.join("keys"));
         let mut world = [self.words("world"), self.words("del")].concat();
         // As apk leaves it.
         world.sort_by_key(|text| Dependency::name_in(text).to_ascii_lowercase());
-        fs::write(settings.join("world"), world.join("\n") + "\n").unwrap();
+        write("root/etc/apk/world", &(world.join("\n") + "\n"));
         // Not as options: apk prefers the last of those.
         let mut places = String::new();
         for (number, (tag, lines)) in self.repositories().enumerate() {
             let tag = tag.map(|tag| format!("@{tag} ")).unwrap_or_default();
             writeln!(places, "{tag}{place}/r{number}").unwrap();
-            let repository = directory.join(format!("r{number}/x86_64"));
-            fs::create_dir_all(&repository).unwrap();
-            fs::write(repository.join("APKINDEX.tar.gz"), archive(&index_text(lines))).unwrap();
+            let index = directory.join(format!("r{number}/x86_64/APKINDEX.tar.gz"));
+            files::write(&index, &archive(&index_text(lines)));
         }
-        fs::write(directory.join("repositories"), places).unwrap();
+        write("repositories", &places);
     }
 
     /// The arguments to ask apk with for what was written, which it sees at `place`.

@@ -44,7 +44,7 @@ fn every_case_is_answered_by_the_real_apk_as_it_says() {
         }
         asked += 1;
         let place = format!("{number}");
-        let seen = session.place(&place);
+        let seen = reference::place_in_session(&place);
         case.write(&directory.path().join(&place), &seen);
         let theirs = session.run(&case.apk_arguments(&seen));
         let theirs = theirs

@@ -313,6 +313,11 @@ impl Reference {
     }
 }
 
+/// Where apk sees what is at `path` in the first repository, which is any directory.
+pub(crate) fn place_in_session(path: &str) -> String {
+    format!("{REPOSITORIES}/0/{path}")
+}
+
 /// Many runs over one base, which none of them may change: simulations.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -329,11 +334,6 @@ impl Session {
         // The script has done that.
         arguments.retain(|argument| argument != "--initdb");
         self.run(&arguments)
-    }
-
-    /// Where apk sees what is at `path` in the first repository, which is any directory.
-    pub(crate) fn place(&self, path: &str) -> String {
-        format!("{REPOSITORIES}/0/{path}")
     }
 
     /// The steps that apk prints when it is run with `arguments`, or what it prints when it refuses.

@@ -33,7 +33,7 @@ fn small_universes_are_answered_as_the_real_apk_answers_them() {
         let text = universe(&mut dice);
         let case = Case::parse(&text);
         let place = number.to_string();
-        let seen = session.place(&place);
+        let seen = reference::place_in_session(&place);
         case.write(&directory.path().join(&place), &seen);
         let theirs = session.run(&case.apk_arguments(&seen));
         let theirs = theirs.map(|steps| steps.iter().map(|step| solve_text::of_apk(step)).collect());
@@ -116,9 +116,9 @@ fn text(repositories: &[Vec<(u32, String)>; 2], tag: &str, has: impl Fn(u32) -> 
     let second = if tag.is_empty() { "[repository]".to_owned() } else { format!("[repository @{tag}]") };
     let mut text = String::new();
     for (heading, packages) in ["[repository]", &second].iter().zip(repositories) {
-        text += &format!("{heading}\n");
+        writeln!(text, "{heading}").unwrap();
         for (_, package) in packages.iter().filter(|(version, _)| has(*version)) {
-            text += &format!("{package}\n");
+            writeln!(text, "{package}").unwrap();
         }
     }
     text

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use apkcompose::apk::dependency::{Dependency, Provide};
-use apkcompose::apk::index::Package;
+use apkcompose::apk::index::{Index, Package};
 use apkcompose::solve::{Installed, Repository, Request};
 
 /// The packages of a tree, and how they hang together.
@@ -36,7 +36,7 @@ impl<'a> Walk<'a> {
         }
         let mut waiting: HashMap<&str, BTreeSet<&str>> = HashMap::new();
         let indexes = repositories.iter().map(|repository| repository.index).chain([installed.index]);
-        for package in indexes.flat_map(|index| index.packages()) {
+        for package in indexes.flat_map(Index::packages) {
             for condition in package.install_if() {
                 waiting.entry(Dependency::name_in(condition)).or_default().insert(package.name());
             }
