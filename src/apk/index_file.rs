@@ -8,12 +8,12 @@
 //!
 //! Source: spec apk v2, "APKINDEX.tar.gz"; design, "Trust".
 
-use crate::archive::gzip::{self, GzipError};
+use crate::archive::gzip::{GzipError, Member};
 use crate::archive::tar_read::{EntryKind, TarError, TarReader};
 use crate::kind::{Explain, Kind};
 
 use super::index::{Index, IndexError, MAX_INDEX_TEXT};
-use super::keys::{KeyName, Keyring, MessageDigests, SignatureError};
+use super::keys::{KeyName, Keyring, SignatureError};
 use super::signature::{self, SignatureMemberError};
 
 /// The longest `DESCRIPTION`, in bytes.
@@ -119,14 +119,13 @@ impl VerifiedIndex {
         }
         let (signatures, signed) = signature::split(file).map_err(IndexFileError::SignatureMember)?;
         // Nothing may follow the second member, so all that is left is what must have been signed.
-        let key =
-            keyring.verify(&signatures, &MessageDigests::of(signed)).map_err(IndexFileError::Signature)?;
-        let mut behind = signed;
-        let tar = gzip::inflate_member(&mut behind, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
+        let key = keyring.verify_message(&signatures, signed).map_err(IndexFileError::Signature)?;
+        let mut member = Member::open(signed, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
+        let contents = read(&mut member)?;
+        let behind = member.finish().map_err(IndexFileError::Gzip)?;
         if !behind.is_empty() {
             return Err(IndexFileError::Trailing);
         }
-        let contents = read(&tar)?;
         let index = Index::parse(name, contents.index).map_err(IndexFileError::Text)?;
         Ok(Self { index, description: contents.description, key, signed_time: contents.time })
     }
@@ -158,11 +157,12 @@ struct Contents {
     time: i64,
 }
 
-fn read(tar: &[u8]) -> Result<Contents, IndexFileError> {
+/// Takes what is wanted out of the tar while it is inflated, so that there is one copy of the text.
+fn read(tar: &mut Member<&[u8]>) -> Result<Contents, IndexFileError> {
     let mut reader = TarReader::new(tar);
     let (mut index, mut description) = (None, None);
     let mut time = 0;
-    while let Some(entry) = reader.next_entry().map_err(IndexFileError::Tar)? {
+    while let Some(entry) = reader.next_entry().map_err(of_tar)? {
         let (name, slot, limit) = match entry.path.as_slice() {
             b"APKINDEX" => ("APKINDEX", &mut index, MAX_INDEX_TEXT),
             b"DESCRIPTION" => ("DESCRIPTION", &mut description, MAX_DESCRIPTION),
@@ -171,7 +171,7 @@ fn read(tar: &[u8]) -> Result<Contents, IndexFileError> {
         if entry.kind != EntryKind::File {
             return Err(IndexFileError::Entry(name));
         }
-        let data = reader.read_small(limit).map_err(IndexFileError::Tar)?;
+        let data = reader.read_small(limit).map_err(of_tar)?;
         if slot.replace(data).is_some() {
             return Err(IndexFileError::Entry(name));
         }
@@ -183,4 +183,12 @@ fn read(tar: &[u8]) -> Result<Contents, IndexFileError> {
         .filter(|character| !character.is_control())
         .collect();
     Ok(Contents { index: index.ok_or(IndexFileError::NoIndex)?, description, time })
+}
+
+/// What an error met while reading the tar through the member really is.
+fn of_tar(error: TarError) -> IndexFileError {
+    match error {
+        TarError::Read(error) => IndexFileError::Gzip(GzipError::of_io(error)),
+        error => IndexFileError::Tar(error),
+    }
 }
