@@ -218,7 +218,9 @@ impl Dependency {
     #[must_use]
     pub fn name_in(text: &str) -> &str {
         let text = text.strip_prefix('!').unwrap_or(text);
-        let end = text.find(|c| c == '@' || is_operator_char(c)).unwrap_or(text.len());
+        // Between `<` and `@` there is no byte that names have.
+        let ends = |byte: u8| matches!(byte, b'<'..=b'@' | b'~');
+        let end = text.bytes().position(ends).unwrap_or(text.len());
         text.get(..end).unwrap_or_default()
     }
 

@@ -13,6 +13,7 @@ use crate::archive::tar_read::{EntryKind, TarError, TarReader};
 use crate::kind::{Explain, Kind};
 
 use super::index::{Index, IndexError, MAX_INDEX_TEXT};
+use super::index_read::{self, Reader};
 use super::keys::{KeyName, Keyring, SignatureError};
 use super::signature::{self, SignatureMemberError};
 
@@ -22,6 +23,11 @@ const MAX_DESCRIPTION: u64 = 160;
 pub const MAX_INDEX_FILE: u64 = 64 << 20;
 /// What the second member may inflate to, in bytes: the index, and room for headers and small entries.
 const MAX_MEMBER: u64 = MAX_INDEX_TEXT + (1 << 20);
+
+/// How much of the text is inflated at a time, in bytes: it is read while the processor has it at hand.
+const PIECE: usize = 128 << 10;
+/// How many times as long as its compressed form a text may be before room for it is made piece by piece.
+const USUAL_RATIO: usize = 8;
 
 /// An index whose signature was found good.
 #[derive(Debug)]
@@ -121,13 +127,13 @@ impl VerifiedIndex {
         // Nothing may follow the second member, so all that is left is what must have been signed.
         let key = keyring.verify_message(&signatures, signed).map_err(IndexFileError::Signature)?;
         let mut member = Member::open(signed, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
-        let contents = read(&mut member)?;
+        let contents = read(name, &mut member, signed.len())?;
         let behind = member.finish().map_err(IndexFileError::Gzip)?;
         if !behind.is_empty() {
             return Err(IndexFileError::Trailing);
         }
-        let index = Index::parse(name, contents.index).map_err(IndexFileError::Text)?;
-        Ok(Self { index, description: contents.description, key, signed_time: contents.time })
+        let Contents { index, description, time } = contents;
+        Ok(Self { index, description, key, signed_time: time })
     }
 
     /// What the repository offers.
@@ -152,28 +158,32 @@ impl VerifiedIndex {
 }
 
 struct Contents {
-    index: Vec<u8>,
+    index: Index,
     description: String,
     time: i64,
 }
 
-/// Takes what is wanted out of the tar while it is inflated, so that there is one copy of the text.
-fn read(tar: &mut Member<&[u8]>) -> Result<Contents, IndexFileError> {
+/// Takes what is wanted out of the tar while it is inflated, which it is from `compressed` bytes.
+fn read(name: &str, tar: &mut Member<&[u8]>, compressed: usize) -> Result<Contents, IndexFileError> {
     let mut reader = TarReader::new(tar);
     let (mut index, mut description) = (None, None);
     let mut time = 0;
     while let Some(entry) = reader.next_entry().map_err(of_tar)? {
-        let (name, slot, limit) = match entry.path.as_slice() {
-            b"APKINDEX" => ("APKINDEX", &mut index, MAX_INDEX_TEXT),
-            b"DESCRIPTION" => ("DESCRIPTION", &mut description, MAX_DESCRIPTION),
-            _ => continue,
+        let check = |name, is_first: bool| match entry.kind {
+            EntryKind::File if is_first => Ok(()),
+            _ => Err(IndexFileError::Entry(name)),
         };
-        if entry.kind != EntryKind::File {
-            return Err(IndexFileError::Entry(name));
-        }
-        let data = reader.read_small(limit).map_err(of_tar)?;
-        if slot.replace(data).is_some() {
-            return Err(IndexFileError::Entry(name));
+        match entry.path.as_slice() {
+            b"APKINDEX" => {
+                check("APKINDEX", index.is_none())?;
+                let room = compressed.saturating_mul(USUAL_RATIO).min(entry.size.try_into().unwrap_or(0));
+                index = Some(read_text(name, &mut reader, room)?);
+            }
+            b"DESCRIPTION" => {
+                check("DESCRIPTION", description.is_none())?;
+                description = Some(reader.read_small(MAX_DESCRIPTION).map_err(of_tar)?);
+            }
+            _ => continue,
         }
         time = time.max(entry.mtime);
     }
@@ -183,6 +193,22 @@ fn read(tar: &mut Member<&[u8]>) -> Result<Contents, IndexFileError> {
         .filter(|character| !character.is_control())
         .collect();
     Ok(Contents { index: index.ok_or(IndexFileError::NoIndex)?, description, time })
+}
+
+/// Reads the text of the index while it is inflated. It is thought to be `room` bytes long.
+fn read_text(
+    name: &str,
+    tar: &mut TarReader<&mut Member<&[u8]>>,
+    room: usize,
+) -> Result<Index, IndexFileError> {
+    let mut reader = Reader::new(name, room, index_read::of_index);
+    let mut piece = vec![0; PIECE];
+    loop {
+        match tar.read_data(&mut piece).map_err(of_tar)? {
+            0 => return reader.finish().map_err(IndexFileError::Text),
+            count => reader.take(piece.get(..count).unwrap_or_default()).map_err(IndexFileError::Text)?,
+        }
+    }
 }
 
 /// What an error met while reading the tar through the member really is.

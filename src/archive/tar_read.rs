@@ -224,7 +224,8 @@ impl<R: Read> TarReader<R> {
             return Err(TarError::Header { at: self.position, flaw: "its file is larger than it may be" });
         }
         // How much there will be is only what the archive says: room is made as it comes.
-        let mut data = Vec::with_capacity(usize::try_from(self.data_left.min(FIRST_ROOM)).unwrap_or_default());
+        let mut data =
+            Vec::with_capacity(usize::try_from(self.data_left.min(FIRST_ROOM)).unwrap_or_default());
         let count =
             self.input.by_ref().take(self.data_left).read_to_end(&mut data).map_err(TarError::Read)? as u64;
         self.position += count;
