@@ -405,7 +405,7 @@ mod tests {
     }
 
     fn flaw(text: &str) -> (usize, LineFlaw) {
-        let error = Index::parse("index", text.as_bytes().to_vec()).unwrap_err();
+        let error = Index::parse("index", text.as_bytes()).unwrap_err();
         (error.line, error.flaw)
     }
 

@@ -15,7 +15,7 @@ use crate::kind::{Explain, Kind};
 use super::index::{Index, IndexError, MAX_INDEX_TEXT};
 use super::index_read::{self, Reader};
 use super::keys::{KeyName, Keyring, SignatureError};
-use super::signature::{self, SignatureMemberError};
+use super::signature::{self, Signature, SignatureMemberError};
 
 /// The longest `DESCRIPTION`, in bytes.
 const MAX_DESCRIPTION: u64 = 160;
@@ -117,28 +117,20 @@ impl Explain for IndexFileError {
 impl VerifiedIndex {
     /// Checks the index file `file` against `keyring`, then reads it; `name` says in errors what its lines are of.
     pub fn check(name: &str, file: &[u8], keyring: &Keyring) -> Result<Self, IndexFileError> {
-        if file.starts_with(b"ADB") {
-            return Err(IndexFileError::Adb);
-        }
-        if file.len() as u64 > MAX_INDEX_FILE {
-            return Err(IndexFileError::TooLong);
-        }
-        let (signatures, signed) = signature::split(file).map_err(IndexFileError::SignatureMember)?;
-        // Nothing may follow the second member, so all that is left is what must have been signed.
+        let (signatures, signed) = split(file)?;
         let key = keyring.verify_message(&signatures, signed).map_err(IndexFileError::Signature)?;
-        let mut member = Member::open(signed, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
-        let contents = read(name, &mut member, signed.len())?;
-        let behind = member.finish().map_err(IndexFileError::Gzip)?;
-        if !behind.is_empty() {
-            return Err(IndexFileError::Trailing);
-        }
-        let Contents { index, description, time } = contents;
+        let Contents { index, description, time } = read_member(name, signed)?;
         Ok(Self { index, description, key, signed_time: time })
     }
 
     /// What the repository offers.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// What the repository offers, without the proof.
+    pub fn into_index(self) -> Index {
+        self.index
     }
 
     /// `DESCRIPTION`, one line without control characters; empty if there is none.
@@ -157,10 +149,40 @@ impl VerifiedIndex {
     }
 }
 
+/// Reads the index file `file`, which nobody of `keyring` need have signed. Never for what is to be fetched: such
+/// an index says what somebody claims. A signature that one of the keys did not make is refused all the same.
+pub fn read_unsigned(name: &str, file: &[u8], keyring: &Keyring) -> Result<Index, IndexFileError> {
+    let (signatures, signed) = split(file)?;
+    match keyring.verify_message(&signatures, signed) {
+        Err(error) if !error.is_for_want_of_a_key() => return Err(IndexFileError::Signature(error)),
+        Ok(_) | Err(_) => {}
+    }
+    Ok(read_member(name, signed)?.index)
+}
+
+/// The signatures of an index file, and what they sign.
+fn split(file: &[u8]) -> Result<(Vec<Signature>, &[u8]), IndexFileError> {
+    if file.starts_with(b"ADB") {
+        return Err(IndexFileError::Adb);
+    }
+    if file.len() as u64 > MAX_INDEX_FILE {
+        return Err(IndexFileError::TooLong);
+    }
+    signature::split(file).map_err(IndexFileError::SignatureMember)
+}
+
 struct Contents {
     index: Index,
     description: String,
     time: i64,
+}
+
+/// What is in `signed`, one gzip member. Nothing may follow it, so that it is all there is to sign.
+fn read_member(name: &str, signed: &[u8]) -> Result<Contents, IndexFileError> {
+    let mut member = Member::open(signed, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
+    let contents = read(name, &mut member, signed.len())?;
+    let behind = member.finish().map_err(IndexFileError::Gzip)?;
+    if behind.is_empty() { Ok(contents) } else { Err(IndexFileError::Trailing) }
 }
 
 /// Takes what is wanted out of the tar while it is inflated, which it is from `compressed` bytes.

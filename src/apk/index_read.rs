@@ -23,6 +23,10 @@ pub(super) enum FieldUse {
 }
 
 /// What becomes of a field of an index that indexes do not have.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the installed database, which is read the same way, has malformed ones"
+)]
 pub(super) fn of_index(_stanza: usize, letter: char, _value: &str) -> Result<FieldUse, LineFlaw> {
     // Lower-case letters are for additions that may be ignored; upper-case ones are not.
     if letter.is_ascii_uppercase() { Ok(FieldUse::Unknown) } else { Ok(FieldUse::Known) }

@@ -146,7 +146,7 @@ impl InstalledPackage {
     /// Whether it, or something it provides, satisfies `dependency`, which is no conflict.
     pub fn provides(&self, dependency: &Dependency) -> bool {
         let constraint = &dependency.constraint;
-        let identity = self.field('C').parse().ok();
+        let identity = || self.field('C').parse().ok();
         if *dependency.name == *self.name() && constraint.accepts(Some(self.version()), identity) {
             return true;
         }
@@ -303,7 +303,7 @@ mod tests {
         R:busybox\na:0:0:755\nZ:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\n\n";
 
     fn parse(text: &str) -> Result<InstalledText, IndexError> {
-        InstalledText::parse("db", text.as_bytes().to_vec())
+        InstalledText::parse("db", text.as_bytes())
     }
 
     #[test]

@@ -178,6 +178,14 @@ pub enum SignatureError {
 }
 
 impl SignatureError {
+    /// Whether nothing is wrong but that nobody who is accepted has signed.
+    pub(super) fn is_for_want_of_a_key(&self) -> bool {
+        match self {
+            Self::Unsigned | Self::UnknownKey { .. } | Self::UnboundKey { .. } => true,
+            Self::Bad { .. } | Self::Algorithm { .. } => false,
+        }
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -49,7 +49,8 @@ pub(super) fn run(arguments: &Index) -> Result<(), Failure> {
     Ok(())
 }
 
-fn public_key(path: &Path) -> Result<PublicKey, Failure> {
+/// The public key in the file at `path`; its name is the file's, as signatures call for it.
+pub(super) fn public_key(path: &Path) -> Result<PublicKey, Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     Ok(PublicKey::parse(&name, &root::read_file(path, keys::MAX_KEY_FILE)?)?)
 }

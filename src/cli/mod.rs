@@ -7,13 +7,18 @@ mod args;
 mod build;
 mod cache;
 mod completions;
+mod dot;
 mod index;
 mod interrupt;
 mod package;
 mod profiles;
 mod progress;
 mod render;
+mod resolve;
+mod session;
 mod summary;
+mod why;
+mod why_not;
 
 use std::process::ExitCode;
 
@@ -38,6 +43,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         None => build::run(&arguments.build),
         Some(Command::Build(build)) => build::run(&build),
+        Some(Command::Resolve(resolve)) => resolve::run(&resolve),
+        Some(Command::Why(why)) => why::run(&why),
+        Some(Command::WhyNot(why_not)) => why_not::run(&why_not),
         Some(Command::Profiles { command }) => profiles::run(&command),
         Some(Command::Package(package)) => package::run(&package),
         Some(Command::Index(index)) => index::run(&index),

@@ -7,14 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use super::args::{Format, ProfileArgs, Profiles};
-use super::build::{find, jobs, overrides, store, today};
-use super::interrupt::Interrupt;
-use super::progress;
 use super::render::{self, Failure, bytes, counted, indented};
+use super::session::{Session, find, overrides, today};
 use crate::arch::Arch;
 use crate::compose::ground::Ground;
 use crate::compose::plan;
-use crate::fetch::{Fetcher, Network};
+use crate::fetch::Fetcher;
 use crate::kind::{Explain, Kind};
 use crate::profile::{BUILT_INS, Draft, Overrides, ProfileError, Setting};
 use crate::report::{Reporter, Silent, Step};
@@ -94,18 +92,14 @@ struct CheckedImage {
 }
 
 fn check(names: &[String], text_only: bool, format: Format, shared: &ProfileArgs) -> Result<(), Failure> {
-    let interrupt = Interrupt::listen();
-    let reporter = progress::reporter(&shared.words, &interrupt);
     let built_in: Vec<String> = BUILT_INS.iter().map(|built_in| built_in.name.to_owned()).collect();
     let names = if names.is_empty() { &built_in } else { names };
     let drafts = names.iter().map(|name| (Checked::of(name), load(name, shared)));
     let checked: Vec<Checked> = if text_only {
         drafts.map(|(checked, draft)| checked.with(draft.map(drop))).collect()
     } else {
-        let store = store(shared)?;
-        let network = Network::new(shared.network.options());
-        let reporter = reporter.as_ref();
-        let fetcher = Fetcher { store: &store, network: &network, jobs: jobs(shared), reporter };
+        let session = Session::open(shared)?;
+        let fetcher = session.fetcher();
         let mut ground = Ground::new(today());
         drafts
             .map(|(checked, draft)| match draft {

@@ -28,7 +28,7 @@ use crate::path::TreePath;
 use crate::profile::support::Day;
 use crate::profile::{Draft, HealthTest, Profile, RootAccount};
 use crate::report::Reporter;
-use crate::store::{Expanded, Store, StoredPackage};
+use crate::store::{Expanded, Store};
 use crate::tree::overlay::Overlaid;
 
 /// Seconds in a day.
@@ -85,7 +85,11 @@ pub fn build(fetcher: &Fetcher<'_>, draft: &Draft, options: &BuildOptions) -> Re
 }
 
 /// The architectures to build for.
-fn architectures(draft: &Draft, wanted: &Architectures, reporter: &dyn Reporter) -> Result<Vec<Arch>, Error> {
+pub(super) fn architectures(
+    draft: &Draft,
+    wanted: &Architectures,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Arch>, Error> {
     let listed = &draft.alpine().architectures;
     match wanted {
         Architectures::All => Ok(listed.clone()),
@@ -120,7 +124,7 @@ fn may_be_damage(error: &Error) -> bool {
 }
 
 /// Whether documents of mirrors may be to blame for `error`, so that they are asked for anew.
-fn asks_anew(error: &Error, fetcher: &Fetcher<'_>) -> bool {
+pub(super) fn asks_anew(error: &Error, fetcher: &Fetcher<'_>) -> bool {
     match error {
         Error::OneOfSeveral { error, .. } => asks_anew(error, fetcher),
         Error::Fetch(error) => fetcher.asks_anew_after(error),
@@ -226,18 +230,7 @@ impl Build<'_> {
     }
 
     fn compose(&mut self, prepared: Prepared) -> Result<Composed, Error> {
-        let packages = fetch::packages(self.fetcher, &prepared.requests()?);
-        let files = contents::read(self.fetcher, &prepared.profile, self.options.context.as_deref());
-        let (packages, files) = match (packages, files) {
-            (Ok(packages), Ok(files)) => (packages, files),
-            (Err(one), Err(ContentsError::Offline(other))) => return Err(one.and(other).into()),
-            (Err(error), _) => return Err(error.into()),
-            (_, Err(error)) => return Err(error.into()),
-        };
-        self.used.extend(packages.iter().map(|package| package.expanded().clone()));
-
-        let epoch = self.epoch(&prepared);
-        let staged = self.stage(&prepared, &packages, files, epoch)?;
+        let (staged, epoch) = fetch_and_stage(self.fetcher, &prepared, self.options, self.used)?;
         if let Some(lint) = prepared.lint_of(&staged.installation.tree) {
             self.fetcher.reporter.warn(&lint.to_string());
         }
@@ -247,45 +240,6 @@ impl Build<'_> {
         let proven = prove_starts(&prepared, staged.installation)?;
         let config = image_config(&prepared, user, epoch, &notes);
         Ok(Composed { prepared, notes, proven, config, epoch })
-    }
-
-    fn epoch(&self, prepared: &Prepared) -> Epoch {
-        let newest = prepared.plan.newest_build.and_then(|seconds| Epoch::new(seconds).ok());
-        self.options.epoch.or(newest).unwrap_or_default()
-    }
-
-    fn stage(
-        &self,
-        prepared: &Prepared,
-        packages: &[StoredPackage],
-        files: Vec<Overlaid>,
-        epoch: Epoch,
-    ) -> Result<Staged, Error> {
-        let profile = &prepared.profile;
-        let (groups, users) = contents::accounts(profile);
-        let additions = Additions {
-            groups,
-            users,
-            day: epoch.seconds().div_euclid(DAY),
-            overlaid: files,
-            root: match profile.image.root_account {
-                RootAccount::Locked => RootPassword::Locked,
-                RootAccount::AsInBase => RootPassword::AsItIs,
-            },
-            pruned_paths: profile.prune.paths.iter().map(|stated| stated.value.clone()).collect(),
-            pruned_packages: profile.prune.packages.iter().map(|stated| stated.value.to_string()).collect(),
-            arch: prepared.plan.arch,
-            records: prepared.records.clone(),
-        };
-        let base = prepared.base.clone();
-        Ok(stage::stage(
-            &prepared.plan,
-            base,
-            packages,
-            &additions,
-            self.options.scripts,
-            self.fetcher.reporter,
-        )?)
     }
 
     fn emit(&self, composed: &[Composed]) -> Result<Report, Error> {
@@ -333,6 +287,53 @@ impl Build<'_> {
 
     fn report(&self, architectures: Vec<ArchReport>, outputs: Vec<ReportedOutput>) -> Report {
         Report { profile: self.draft.name().to_owned(), architectures, outputs, milliseconds: 0 }
+    }
+}
+
+/// The tree of an image, and the time that stands for "now" in it; what it takes is fetched. The inflated copies that it
+/// reads join `used`.
+pub(super) fn fetch_and_stage(
+    fetcher: &Fetcher<'_>,
+    prepared: &Prepared,
+    options: &BuildOptions,
+    used: &mut Vec<Expanded>,
+) -> Result<(Staged, Epoch), Error> {
+    let packages = fetch::packages(fetcher, &prepared.requests()?);
+    let files = contents::read(fetcher, &prepared.profile, options.context.as_deref());
+    let (packages, files) = match (packages, files) {
+        (Ok(packages), Ok(files)) => (packages, files),
+        (Err(one), Err(ContentsError::Offline(other))) => return Err(one.and(other).into()),
+        (Err(error), _) => return Err(error.into()),
+        (_, Err(error)) => return Err(error.into()),
+    };
+    used.extend(packages.iter().map(|package| package.expanded().clone()));
+
+    let newest = prepared.plan.newest_build.and_then(|seconds| Epoch::new(seconds).ok());
+    let epoch = options.epoch.or(newest).unwrap_or_default();
+    let additions = additions(prepared, files, epoch);
+    let base = prepared.base.clone();
+    let staged =
+        stage::stage(&prepared.plan, base, &packages, &additions, options.scripts, fetcher.reporter)?;
+    Ok((staged, epoch))
+}
+
+/// What the profile adds to the packages, and takes away.
+fn additions(prepared: &Prepared, files: Vec<Overlaid>, epoch: Epoch) -> Additions {
+    let profile = &prepared.profile;
+    let (groups, users) = contents::accounts(profile);
+    Additions {
+        groups,
+        users,
+        day: epoch.seconds().div_euclid(DAY),
+        overlaid: files,
+        root: match profile.image.root_account {
+            RootAccount::Locked => RootPassword::Locked,
+            RootAccount::AsInBase => RootPassword::AsItIs,
+        },
+        pruned_paths: profile.prune.paths.iter().map(|stated| stated.value.clone()).collect(),
+        pruned_packages: profile.prune.packages.iter().map(|stated| stated.value.to_string()).collect(),
+        arch: prepared.plan.arch,
+        records: prepared.records.clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::fetch::FetchError;
 use crate::kind::{Explain, Kind};
 use crate::profile::units::Size;
+use crate::solve::Refusal;
 use crate::store::StoreError;
 
 use super::contents::ContentsError;
@@ -96,6 +97,18 @@ macro_rules! ask {
             Error::Arch { .. } | Error::User { .. } | Error::TooLarge { .. } => $otherwise,
         }
     };
+}
+
+impl Error {
+    /// Why what the profile asks for cannot be had, if that is what went wrong.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Plan(PlanError::Refusal(refusal) | PlanError::NoProvider { refusal, .. }) => Some(refusal),
+            Self::OneOfSeveral { error, .. } => error.refusal(),
+            _ => None,
+        }
+    }
 }
 
 impl Explain for Error {

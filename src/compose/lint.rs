@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::answer::Answer;
 use super::sources::NamedRepository;
 use crate::apk::dependency::Dependency;
 use crate::apk::index::Package;
@@ -15,7 +16,7 @@ use crate::profile::release::{Branch, Series};
 use crate::profile::repository::RepositoryLocation;
 use crate::profile::support::{Day, Support};
 use crate::profile::{Finding, Lint, Origin, PhpPackages, Profile};
-use crate::solve::{Chosen, Installed, Reason, Repository, Solution, Source};
+use crate::solve::{Chosen, Reason, Source};
 use crate::tree::{InodeKind, Tree};
 
 /// How many packages of a version of PHP are named.
@@ -95,33 +96,25 @@ fn version_of(tree: &Tree) -> Option<String> {
     value("VERSION_ID").filter(|_| value("ID").as_deref() == Some("alpine"))
 }
 
-/// The packages that answer a profile, and what they were chosen from.
-pub(super) struct Answer<'a> {
-    pub(super) profile: &'a Profile,
-    pub(super) repositories: &'a [Repository<'a>],
-    pub(super) installed: Option<&'a Installed<'a>>,
-    pub(super) solution: &'a Solution,
+/// What is said of the packages that answer a profile.
+pub(super) fn of_answer(profile: &Profile, answer: &Answer<'_>) -> Vec<Lint> {
+    let answered = Answered { profile, answer };
+    answered.several_phps().into_iter().chain(answered.nothing_in_it()).collect()
 }
 
-impl<'a> Answer<'a> {
-    /// What is said of them.
-    pub(super) fn lints(&self) -> Vec<Lint> {
-        self.several_phps().into_iter().chain(self.nothing_in_it()).collect()
-    }
+/// A profile, and the packages that answer it.
+struct Answered<'a> {
+    profile: &'a Profile,
+    answer: &'a Answer<'a>,
+}
 
+impl<'a> Answered<'a> {
     fn package(&self, source: Source) -> Option<Package<'a>> {
-        source.package(self.repositories, self.installed)
+        self.answer.package(source)
     }
 
     fn chosen(&self) -> impl Iterator<Item = (&'a Chosen, Package<'a>)> {
-        self.solution.packages.iter().filter_map(|chosen| Some((chosen, self.package(chosen.source)?)))
-    }
-
-    /// Where the profile asks for `dependency`; nothing if it is the base's world that does.
-    fn origin(&self, dependency: &Dependency) -> Option<&Origin> {
-        let packages = &self.profile.packages;
-        let stated = packages.runtime.iter().chain(&packages.optional);
-        stated.into_iter().find(|stated| stated.value == *dependency).map(|stated| &stated.origin)
+        self.answer.chosen()
     }
 
     fn several_phps(&self) -> Option<Lint> {
@@ -136,7 +129,7 @@ impl<'a> Answer<'a> {
         }
         // Somebody asked without a version: that is the line to look at.
         let asked = |(chosen, _): &(&'a Chosen, Package<'a>)| match &chosen.reason {
-            Reason::World(dependency) => Some((dependency, self.origin(dependency)?)),
+            Reason::World(dependency) => Some((dependency, self.profile.packages.origin(dependency)?)),
             Reason::Package(..) | Reason::With(_) => None,
         };
         let lines: Vec<(&Dependency, &Origin)> = versions.values().flatten().filter_map(asked).collect();
@@ -161,7 +154,11 @@ impl<'a> Answer<'a> {
         let of = |source| self.package(source).map_or("", Package::name);
         match &chosen.reason {
             Reason::World(dependency) => {
-                let origin = self.origin(dependency).map_or("the base".to_owned(), ToString::to_string);
+                let origin = self
+                    .profile
+                    .packages
+                    .origin(dependency)
+                    .map_or("the base".to_owned(), ToString::to_string);
                 if *dependency.name == *name {
                     format!("{name}: asked for by {origin}")
                 } else {
@@ -177,7 +174,7 @@ impl<'a> Answer<'a> {
         let used = self.used_names();
         let lint = |(chosen, package): (&Chosen, Package<'_>)| {
             let Reason::World(dependency) = &chosen.reason else { return None };
-            let origin = self.origin(dependency)?.clone();
+            let origin = self.profile.packages.origin(dependency)?.clone();
             let is_used = names_of(package).iter().any(|name| used.contains(name.as_str()));
             let is_empty = package.has_no_files() && package.depends().next().is_none();
             if !is_empty || is_used {
@@ -210,6 +207,7 @@ impl<'a> Answer<'a> {
             package.install_if().map(Dependency::name_in).any(|name| names.iter().any(|own| own == name))
         };
         let waiting: Vec<&str> = self
+            .answer
             .repositories
             .iter()
             .flat_map(|repository| repository.index.packages())

@@ -7,13 +7,16 @@
 //! [`build`] goes the whole way; [`sources`], [`contents`] and [`output`] say where things come from and go
 //! to; [`author`] makes packages and indexes. What can go wrong is an [`Error`].
 
+pub mod answer;
 pub mod apk_records;
 pub mod author;
 mod base_proof;
 mod build;
 pub mod contents;
+pub mod drawing;
 pub mod emit;
 mod error;
+pub mod explain;
 pub mod ground;
 mod image_config;
 mod lint;
@@ -21,6 +24,7 @@ pub mod output;
 pub mod plan;
 pub mod prove;
 mod report;
+pub mod resolve;
 pub mod sources;
 pub mod squash;
 pub mod stage;

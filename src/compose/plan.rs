@@ -9,9 +9,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::answer::Answer;
 use super::apk_records::ApkRecords;
 use super::ground::{Ground, Sources};
-use super::lint::{self, Answer};
+use super::lint;
 use super::sources::{NamedRepository, SourcesError};
 use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Package;
@@ -139,6 +140,11 @@ pub struct Prepared {
     pub records: ApkRecords,
     /// What is seldom meant.
     pub lints: Vec<Lint>,
+    /// What the solver was asked.
+    request: solve::Request,
+    /// What it answered.
+    solution: Solution,
+    installed: Option<InstalledText>,
     repositories: Vec<NamedRepository>,
     indexes: Vec<Arc<VerifiedIndex>>,
 }
@@ -279,14 +285,29 @@ pub fn prepare(
     let solver =
         Solver { repositories: &repositories, indexes: &indexes, installed: installed.as_ref(), arch };
     let profile = draft.resolve(arch, &solver.variables(draft, fetcher.reporter)?)?;
-    let (plan, of_answer) = solver.plan(&profile, &installation.database, fetcher.reporter)?;
+    let request = solver.request(&profile, &installation.database, fetcher.reporter);
+    let solution = solver.solve(&request)?;
+    let answer = solver.answer(&request, &solution);
+    let plan = plan(&profile, &request, &answer)?;
     let mut lints = profile.lints();
     if let Some(today) = ground.today() {
         lints.extend(lint::of_branches(&profile, &repositories, provenance.as_ref(), today));
     }
-    lints.extend(of_answer);
+    lints.extend(lint::of_answer(&profile, &answer));
     let records = ApkRecords::of(&profile, &repositories, &indexes);
-    Ok(Prepared { profile, plan, base: installation, provenance, records, lints, repositories, indexes })
+    Ok(Prepared {
+        profile,
+        plan,
+        base: installation,
+        provenance,
+        records,
+        lints,
+        request,
+        solution,
+        installed,
+        repositories,
+        indexes,
+    })
 }
 
 /// The base, which must be one for `arch` if it says for which it is.
@@ -324,6 +345,35 @@ impl Prepared {
         branches
     }
 
+    /// What the solver was asked.
+    pub fn request(&self) -> &solve::Request {
+        &self.request
+    }
+
+    /// What it answered.
+    pub fn answer(&self) -> Answer<'_> {
+        self.answer_to(&self.request, &self.solution)
+    }
+
+    /// What the solver answers to another request about the same packages.
+    pub fn solve(&self, request: &solve::Request) -> Result<Solution, Refusal> {
+        self.solver().solve(request)
+    }
+
+    /// Such an answer, with what it is of.
+    pub fn answer_to<'s>(&'s self, request: &'s solve::Request, solution: &'s Solution) -> Answer<'s> {
+        self.solver().answer(request, solution)
+    }
+
+    fn solver(&self) -> Solver<'_> {
+        Solver {
+            repositories: &self.repositories,
+            indexes: &self.indexes,
+            installed: self.installed.as_ref(),
+            arch: self.plan.arch,
+        }
+    }
+
     /// What is seldom meant about `tree`, which was staged by the plan.
     pub fn lint_of(&self, tree: &Tree) -> Option<Lint> {
         lint::of_release(&self.profile, &self.repositories, tree)
@@ -339,6 +389,8 @@ impl Prepared {
     }
 }
 
+/// What is asked about the packages of some repositories over a base.
+#[derive(Clone, Copy)]
 struct Solver<'a> {
     repositories: &'a [NamedRepository],
     indexes: &'a [Arc<VerifiedIndex>],
@@ -346,8 +398,8 @@ struct Solver<'a> {
     arch: Arch,
 }
 
-impl Solver<'_> {
-    fn repositories(&self) -> Vec<solve::Repository<'_>> {
+impl<'a> Solver<'a> {
+    fn repositories(&self) -> Vec<solve::Repository<'a>> {
         let pairs = self.repositories.iter().zip(self.indexes);
         pairs
             .map(|(named, index)| solve::Repository {
@@ -358,11 +410,8 @@ impl Solver<'_> {
             .collect()
     }
 
-    fn installed(&self) -> Option<solve::Installed<'_>> {
-        self.installed.map(|text| solve::Installed {
-            index: text.index(),
-            tags: text.packages().iter().map(|package| package.tag.clone()).collect(),
-        })
+    fn installed(&self) -> Option<solve::Installed<'a>> {
+        self.installed.map(solve::Installed::of_text)
     }
 
     /// The values of the variables that are what the solver would pick.
@@ -408,17 +457,10 @@ impl Solver<'_> {
         Ok(values)
     }
 
-    /// The plan, and what is seldom meant about the packages in it.
-    fn plan(
-        &self,
-        profile: &Profile,
-        base: &Database,
-        reporter: &dyn Reporter,
-    ) -> Result<(Plan, Vec<Lint>), PlanError> {
-        let repositories = self.repositories();
-        let installed = self.installed();
+    /// What the solver is asked.
+    fn request(&self, profile: &Profile, base: &Database, reporter: &dyn Reporter) -> solve::Request {
         let wanted = self.wanted(profile, reporter);
-        let request = solve::Request {
+        solve::Request {
             arch: self.arch,
             world: world(&base.world, profile, &wanted, reporter),
             requested: wanted.iter().map(|dependency| dependency.name.to_string()).collect(),
@@ -429,38 +471,20 @@ impl Solver<'_> {
                 },
                 ..solve::Options::default()
             },
-        };
-        let solution = solve::solve(&repositories, installed.as_ref(), &request)?;
-        let steps = steps(&solution, &repositories, installed.as_ref())?;
-        // What is pruned in the end is not of the image.
-        let is_pruned = |package: &Package<'_>| {
-            profile.prune.packages.iter().any(|pruned| pruned.value.as_str() == package.name())
-        };
-        let of_image: Vec<Package<'_>> = solution
-            .packages
-            .iter()
-            .filter_map(|chosen| chosen.source.package(&repositories, installed.as_ref()))
-            .filter(|package| !is_pruned(package))
-            .collect();
-        let package_count = of_image.len();
-        if let Some(limit) = &profile.limits.packages
-            && package_count > limit.value as usize
-        {
-            return Err(PlanError::TooManyPackages {
-                count: package_count,
-                limit: limit.value,
-                origin: limit.origin.to_string(),
-            });
         }
-        let newest_build = of_image.into_iter().filter_map(Package::build_time).max();
-        let answer = Answer {
-            profile,
-            repositories: &repositories,
-            installed: installed.as_ref(),
-            solution: &solution,
-        };
-        let lints = answer.lints();
-        Ok((Plan { arch: self.arch, world: request.world, steps, newest_build, package_count }, lints))
+    }
+
+    fn solve(&self, request: &solve::Request) -> Result<Solution, Refusal> {
+        solve::solve(&self.repositories(), self.installed().as_ref(), request)
+    }
+
+    fn answer(&self, request: &'a solve::Request, solution: &'a Solution) -> Answer<'a> {
+        Answer {
+            repositories: self.repositories(),
+            installed: self.installed(),
+            world: &request.world,
+            solution,
+        }
     }
 
     /// What the profile asks for: the runtime packages, and those optional ones that somebody provides.
@@ -480,10 +504,10 @@ impl Solver<'_> {
     fn is_provided(&self, dependency: &Dependency) -> bool {
         let satisfies = |package: Package<'_>| {
             let Dependency { name, constraint, .. } = dependency;
-            (package.name() == &**name && constraint.accepts(Some(package.version()), package.identity()))
+            (package.name() == &**name && constraint.accepts(Some(package.version()), || package.identity()))
                 || package.parse_provides().any(|provide| {
                     let version = provide.version.as_ref().map(Version::as_str);
-                    provide.name == *name && constraint.accepts(version, package.identity())
+                    provide.name == *name && constraint.accepts(version, || package.identity())
                 })
         };
         let pairs = self.repositories.iter().zip(self.indexes);
@@ -491,6 +515,28 @@ impl Solver<'_> {
             .filter(|(named, _)| named.tag.is_none() || named.tag == dependency.tag)
             .any(|(_, index)| index.index().packages().any(satisfies))
     }
+}
+
+/// What the answer comes to.
+fn plan(profile: &Profile, request: &solve::Request, answer: &Answer<'_>) -> Result<Plan, PlanError> {
+    let steps = steps(answer)?;
+    // What is pruned in the end is not of the image.
+    let is_pruned = |package: &Package<'_>| {
+        profile.prune.packages.iter().any(|pruned| pruned.value.as_str() == package.name())
+    };
+    let of_image = || answer.chosen().map(|(_, package)| package).filter(|package| !is_pruned(package));
+    let package_count = of_image().count();
+    if let Some(limit) = &profile.limits.packages
+        && package_count > limit.value as usize
+    {
+        return Err(PlanError::TooManyPackages {
+            count: package_count,
+            limit: limit.value,
+            origin: limit.origin.to_string(),
+        });
+    }
+    let newest_build = of_image().filter_map(Package::build_time).max();
+    Ok(Plan { arch: request.arch, world: request.world.clone(), steps, newest_build, package_count })
 }
 
 /// The base's world without what the profile removes, and all that the profile wants, which takes the place
@@ -522,14 +568,10 @@ fn world(
     world
 }
 
-fn steps(
-    solution: &Solution,
-    repositories: &[solve::Repository<'_>],
-    installed: Option<&solve::Installed<'_>>,
-) -> Result<Vec<Step>, PlanError> {
-    let mut steps = Vec::with_capacity(solution.steps.len());
-    for step in &solution.steps {
-        let package = step.source.package(repositories, installed).ok_or(PlanError::Lost)?;
+fn steps(answer: &Answer<'_>) -> Result<Vec<Step>, PlanError> {
+    let mut steps = Vec::with_capacity(answer.solution.steps.len());
+    for step in &answer.solution.steps {
+        let package = answer.package(step.source).ok_or(PlanError::Lost)?;
         let name = package.name().to_owned();
         steps.push(match (step.action, step.source) {
             (Action::Purge, _) => Step::Purge { name },

@@ -5,6 +5,7 @@ use super::http::HttpError;
 use super::source::SourceError;
 use crate::apk::index::Flaw;
 use crate::apk::index_file::IndexFileError;
+use crate::apk::keys::SignatureError;
 use crate::arch::Arch;
 use crate::kind::{Explain, Kind};
 use crate::profile::release::Branch;
@@ -65,6 +66,14 @@ pub enum FetchError {
         /// The repository.
         repository: String,
         /// Where it was read.
+        location: String,
+        /// Why it is refused.
+        error: IndexFileError,
+    },
+    /// An index that is given by itself cannot be used.
+    #[error("{location} cannot be used\n  {error}")]
+    GivenIndex {
+        /// Where it is.
         location: String,
         /// Why it is refused.
         error: IndexFileError,
@@ -248,6 +257,20 @@ pub enum ReleaseListFlaw {
     },
 }
 
+/// What helps where no profile names keys, and nothing is fetched.
+fn given_hint(error: &IndexFileError) -> Option<String> {
+    match error {
+        IndexFileError::Signature(
+            SignatureError::Unsigned | SignatureError::UnknownKey { .. } | SignatureError::UnboundKey { .. },
+        ) => Some(
+            "give its owner's public key with --key FILE, or take it unsigned with --allow-untrusted"
+                .to_owned(),
+        ),
+        IndexFileError::Text(_) => None,
+        error => error.hint(),
+    }
+}
+
 impl Explain for FetchError {
     fn kind(&self) -> Kind {
         match self {
@@ -261,7 +284,7 @@ impl Explain for FetchError {
             | Self::NoRelease { .. }
             | Self::NoBase { .. }
             | Self::NoFile { .. } => Kind::Missing,
-            Self::Index { error, .. } => error.kind(),
+            Self::Index { error, .. } | Self::GivenIndex { error, .. } => error.kind(),
             Self::WrongBranch { .. }
             | Self::Unfetchable { .. }
             | Self::Unnameable { .. }
@@ -292,6 +315,7 @@ impl Explain for FetchError {
                 "look at the mirror's directory releases/ARCH, or name an exact release, as \"3.22.1\"".to_owned(),
             ),
             Self::Index { error, .. } => error.hint(),
+            Self::GivenIndex { error, .. } => given_hint(error),
             Self::WrongBranch { .. } => {
                 Some("the mirror has the index of another branch in this directory: use another mirror".to_owned())
             }
@@ -352,6 +376,7 @@ impl FetchError {
             | Self::BaseInTheClear { .. }
             | Self::Store(_)
             | Self::NoIndex { .. }
+            | Self::GivenIndex { .. }
             | Self::Unfetchable { .. }
             | Self::Unnameable { .. }
             | Self::NoPackage { .. }

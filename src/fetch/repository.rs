@@ -14,9 +14,9 @@ use crate::profile::repository::RepositoryLocation;
 use crate::report::Step;
 
 /// The name of the index below the architecture's directory.
-const INDEX: &str = "APKINDEX.tar.gz";
+pub(super) const INDEX: &str = "APKINDEX.tar.gz";
 /// The name of the text in it.
-const INDEX_TEXT: &str = "APKINDEX";
+pub(super) const INDEX_TEXT: &str = "APKINDEX";
 
 /// A repository of one architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -118,6 +118,15 @@ pub struct Packages {
     pub remove: Vec<Stated<PackageName>>,
 }
 
+impl Packages {
+    /// Where the profile asks for `dependency`; nothing if it does not.
+    #[must_use]
+    pub fn origin(&self, dependency: &Dependency) -> Option<&Origin> {
+        let stated = self.runtime.iter().chain(&self.optional);
+        stated.into_iter().find(|stated| stated.value == *dependency).map(|stated| &stated.origin)
+    }
+}
+
 /// One of `[[files]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {

@@ -155,7 +155,7 @@ impl<'a> Tree<'a> {
     fn matching<'t>(&'t self, dependency: &'t Dependency) -> impl Iterator<Item = usize> + 't {
         let holdings = self.names.get(&*dependency.name).map(Vec::as_slice).unwrap_or_default();
         let accepted = holdings.iter().filter(|holding| {
-            let identity = self.packages.get(holding.package).and_then(|package| package.identity());
+            let identity = || self.packages.get(holding.package).and_then(|package| package.identity());
             dependency.constraint.accepts(holding.version, identity)
         });
         accepted.map(|holding| holding.package)
@@ -264,7 +264,8 @@ impl<'a> Tree<'a> {
         let excluded = world.iter().cloned().chain(of_packages).any(|dependency| {
             dependency.conflict
                 && held.iter().any(|(name, version)| {
-                    *name == &*dependency.name && dependency.constraint.accepts(*version, package.identity())
+                    *name == &*dependency.name
+                        && dependency.constraint.accepts(*version, || package.identity())
                 })
         });
         let depends = dependencies(package);

@@ -14,6 +14,7 @@
 //! | `install_if` | packages that come by themselves |
 //! | `reach` | why each chosen package is needed |
 //! | `order`, `purge` | the order of the steps |
+//! | `closure` | the packages of a solution, and all that keeps each |
 //! | `diagnosis`, `refusal` | what is wrong with an attempt, and how that reads |
 //! | `check` | the independent checker |
 //!
@@ -22,6 +23,7 @@
 //! Source: spec apk v2, "Solver"; the order of purges is measured on apk 2.14.4.
 
 pub mod check;
+pub mod closure;
 mod diagnosis;
 mod graph;
 mod install_if;
@@ -39,6 +41,7 @@ mod tags;
 
 use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Index;
+use crate::apk::installed::InstalledText;
 use crate::arch::Arch;
 
 pub use refusal::Refusal;
@@ -62,6 +65,17 @@ pub struct Installed<'a> {
     pub index: &'a Index,
     /// The tag each package is pinned to (`s:`), by its number; missing ones are not pinned.
     pub tags: Vec<Option<Tag>>,
+}
+
+impl<'a> Installed<'a> {
+    /// The packages of an installed database.
+    #[must_use]
+    pub fn of_text(text: &'a InstalledText) -> Self {
+        Self {
+            index: text.index(),
+            tags: text.packages().iter().map(|package| package.tag.clone()).collect(),
+        }
+    }
 }
 
 /// What is asked for.

@@ -242,7 +242,66 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     shown.join(", ")
 }
 
+impl Refusal {
+    /// What kind it is, for programs: `unsat`; `tag` for one that no repository has; `internal`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unsatisfiable { .. } | Self::TooManyTags { .. } => "unsat",
+            Self::UnknownTag { .. } => "tag",
+            Self::Unproven { .. } => "internal",
+        }
+    }
+
+    /// The names, and packages as `name-version`, that are to blame, each once: what apk names beneath "unable to select
+    /// packages", and more.
+    #[must_use]
+    pub fn mentions(&self) -> Vec<String> {
+        let mut mentions: Vec<String> = Vec::new();
+        let mut mention = |text: &str| {
+            if text != WORLD && mentions.iter().all(|known| known != text) {
+                mentions.push(text.to_owned());
+            }
+        };
+        match self {
+            Self::Unsatisfiable { culprits } => {
+                for culprit in culprits {
+                    culprit.mention(&mut mention);
+                }
+            }
+            Self::UnknownTag { dependency, .. } => mention(&dependency.name),
+            Self::TooManyTags { .. } | Self::Unproven { .. } => {}
+        }
+        mentions
+    }
+}
+
 impl Culprit {
+    fn mention(&self, mention: &mut impl FnMut(&str)) {
+        mention(&self.need.name);
+        self.chain.iter().take(1).for_each(|package| mention(package));
+        match &self.cause {
+            Cause::Unknown { .. } => {}
+            Cause::NoSuchVersion { offers } => offers.iter().for_each(|offer| mention(&offer.package)),
+            Cause::MustChoose { candidates } => candidates.iter().for_each(|name| mention(name)),
+            Cause::OnlyUnderTag { package, .. }
+            | Cause::Flawed { package, .. }
+            | Cause::ForeignArch { package, .. } => mention(package),
+            Cause::Excluded { package, against } | Cause::Present { package, wanted: against } => {
+                mention(package);
+                for against in against {
+                    match against {
+                        Against::Rule { by, .. } => mention(by),
+                        Against::Name { holder, name } => {
+                            mention(holder);
+                            mention(name);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// The packages between the one that has the need and the world; of a long way both ends.
     fn way(&self) -> Vec<String> {
         let between = self.chain.get(1..).unwrap_or_default();

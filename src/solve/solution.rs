@@ -43,6 +43,31 @@ pub enum Action {
     Purge,
 }
 
+impl Action {
+    /// What it is called: `install`, `upgrade`, `downgrade`, `replace`, `repin` or `purge`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade { .. } => "upgrade",
+            Self::Downgrade { .. } => "downgrade",
+            Self::Replace { .. } => "replace",
+            Self::Repin => "repin",
+            Self::Purge => "purge",
+        }
+    }
+
+    /// The installed package that a step with the package at `source` begins with, if there is one.
+    #[must_use]
+    pub fn old(self, source: Source) -> Option<PackageNumber> {
+        match (self, source) {
+            (Self::Upgrade { old } | Self::Downgrade { old } | Self::Replace { old }, _) => Some(old),
+            (Self::Repin | Self::Purge, Source::Installed(number)) => Some(number),
+            (Self::Install | Self::Repin | Self::Purge, _) => None,
+        }
+    }
+}
+
 /// One step, in apk's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {

@@ -139,7 +139,7 @@ impl Graph<'_> {
         let node = &self.packages[package];
         let constraint = &need.dependency.constraint;
         node.provides.iter().any(|(name, version)| {
-            *name == need.name && constraint.accepts(*version, node.package.identity())
+            *name == need.name && constraint.accepts(*version, || node.package.identity())
         })
     }
 }
