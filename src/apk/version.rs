@@ -324,6 +324,11 @@ mod tests {
         }
     }
 
+    /// Made of few different pieces, so that two often differ late.
+    fn valid_version() -> impl Strategy<Value = String> {
+        "(0|1|01|10)(\\.(0|1|2|10|01|001|010)){0,3}[ab]?(_(alpha|rc|p|git)(|0|1|10)){0,2}(~[0-9a]{1,2})?(-r[0-2])?"
+    }
+
     fn any_version() -> impl Strategy<Value = String> {
         prop_oneof![
             "[0-9]{1,3}(\\.[0-9]{1,3}){0,3}[a-c]?(_(alpha|beta|pre|rc|p|git)[0-9]{0,2}){0,2}(~[0-9a-f]{1,4})?(-r[0-9]{1,2})?",
@@ -337,6 +342,35 @@ mod tests {
             prop_assert_eq!(compare(&a, &b), compare(&b, &a).reverse());
             prop_assert_eq!(compare(&a, &a), Ordering::Equal);
             prop_assert!(starts_with(&a, &a));
+        }
+
+        #[test]
+        fn the_order_of_valid_versions_is_total(
+            a in valid_version(),
+            b in valid_version(),
+            c in valid_version(),
+        ) {
+            let mut sorted = [&a, &b, &c];
+            sorted.sort_by(|left, right| compare(left, right));
+            let [low, middle, high] = sorted;
+            prop_assert_ne!(compare(low, middle), Ordering::Greater);
+            prop_assert_ne!(compare(middle, high), Ordering::Greater);
+            prop_assert_ne!(compare(low, high), Ordering::Greater, "{} {} {}", low, middle, high);
+            if compare(&a, &b) == Ordering::Equal {
+                prop_assert_eq!(compare(&a, &c), compare(&b, &c));
+            }
+        }
+
+        #[test]
+        fn what_begins_with_a_prefix_stands_between_what_is_less_and_what_is_greater(
+            version in valid_version(),
+            prefix in valid_version(),
+        ) {
+            let order = compare_to_prefix(&version, &prefix);
+            prop_assert_eq!(order == Ordering::Equal, starts_with(&version, &prefix));
+            if order != Ordering::Equal {
+                prop_assert_eq!(order, compare(&version, &prefix));
+            }
         }
     }
 }

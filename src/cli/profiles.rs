@@ -260,6 +260,18 @@ impl Reporter for Listener<'_> {
         self.reporter.advance(step, amount, object);
     }
 
+    fn begin_file(&self, step: Step, object: &str, total: Option<u64>) {
+        self.reporter.begin_file(step, object, total);
+    }
+
+    fn advance_file(&self, step: Step, amount: u64, object: &str) {
+        self.reporter.advance_file(step, amount, object);
+    }
+
+    fn end_file(&self, step: Step, object: &str) {
+        self.reporter.end_file(step, object);
+    }
+
     fn end(&self, step: Step) {
         self.reporter.end(step);
     }

@@ -113,7 +113,7 @@ fn lists(report: &ArchReport) -> String {
         }
     };
     let count = |list: &[String], one, several| counted(list.len() as u64, one, several);
-    let ArchReport { scripts_not_run: scripts, kept, unsatisfied, .. } = report;
+    let ArchReport { scripts_not_run: scripts, kept, lost, unsatisfied, .. } = report;
     list(count(scripts, "package script was not run", "package scripts were not run"), scripts);
     list(
         count(
@@ -122,6 +122,10 @@ fn lists(report: &ArchReport) -> String {
             "changed files stay in place of a package's",
         ),
         kept,
+    );
+    list(
+        count(lost, "changed file went with a removed package", "changed files went with removed packages"),
+        lost,
     );
     list(
         count(

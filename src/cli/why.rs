@@ -129,7 +129,7 @@ fn cost_text(package: &WhyPackage) -> String {
         .collect();
     let count = (package.exclusive.len() as u64).saturating_sub(1);
     if count == 0 {
-        return format!("it takes {own}; everything it needs is needed by others too\n");
+        return format!("it takes {own}; nothing else is there for it alone\n");
     }
     let more = count.saturating_sub(others.len() as u64);
     let more = if more > 0 { vec![format!("{more} more")] } else { Vec::new() };

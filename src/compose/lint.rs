@@ -4,12 +4,12 @@
 //!
 //! Source: spec/image, "Files scanners read"; the names of packages in the indexes of Alpine 3.19 and 3.22.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::answer::Answer;
 use super::sources::NamedRepository;
 use crate::apk::dependency::Dependency;
-use crate::apk::index::Package;
+use crate::apk::index::{Index, Package, PackageNumber};
 use crate::fetch;
 use crate::path::TreePath;
 use crate::profile::release::{Branch, Series};
@@ -203,17 +203,13 @@ impl<'a> Answered<'a> {
     /// those of a version of PHP that is there, or else all.
     fn meant(&self, empty: Package<'_>) -> Vec<String> {
         let names = names_of(empty);
-        let waits = |package: &Package<'_>| {
-            package.install_if().map(Dependency::name_in).any(|name| names.iter().any(|own| own == name))
+        let waiting_in = |index: &'a Index| {
+            let waiting: BTreeSet<PackageNumber> =
+                names.iter().flat_map(|name| index.awaiting(name)).collect();
+            waiting.into_iter().filter_map(|number| Some(index.package(number)?.name())).collect::<Vec<_>>()
         };
-        let waiting: Vec<&str> = self
-            .answer
-            .repositories
-            .iter()
-            .flat_map(|repository| repository.index.packages())
-            .filter(waits)
-            .map(Package::name)
-            .collect();
+        let repositories = self.answer.repositories.iter();
+        let waiting: Vec<&str> = repositories.flat_map(|repository| waiting_in(repository.index)).collect();
         let there: HashSet<&str> =
             self.chosen().filter_map(|(_, package)| php_version(package.name())).collect();
         let fits = |name: &&&str| php_version(name).is_some_and(|version| there.contains(version));

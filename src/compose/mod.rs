@@ -23,6 +23,7 @@ mod lint;
 pub mod output;
 pub mod plan;
 pub mod prove;
+mod removal;
 mod report;
 pub mod resolve;
 pub mod sources;

@@ -13,17 +13,16 @@ use super::answer::Answer;
 use super::apk_records::ApkRecords;
 use super::ground::{Ground, Sources};
 use super::lint;
+use super::removal;
 use super::sources::{NamedRepository, SourcesError};
 use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Package;
 use crate::apk::index_file::VerifiedIndex;
 use crate::apk::installed::{InstalledPackage, InstalledText};
 use crate::apk::package::Expected;
-use crate::apk::version::Version;
 use crate::arch::Arch;
 use crate::fetch::{self, FetchError, Fetcher, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
-use crate::path::TreePath;
 use crate::profile::release::Branch;
 use crate::profile::{BaseTrust, Draft, Lint, Profile, ProfileError, Upgrade, Values};
 use crate::report::Reporter;
@@ -33,7 +32,6 @@ use crate::tree::base::{Base, BaseError};
 use crate::tree::database::Database;
 use crate::tree::layers::TableLayer;
 use crate::tree::place::Installation;
-use crate::tree::triggers;
 
 /// The packages of an image and the steps that put them there.
 #[derive(Debug, Clone)]
@@ -111,17 +109,6 @@ impl Plan {
     /// The sum of their lengths, in bytes: what is fetched into an empty store.
     pub fn download(&self) -> u64 {
         self.packages().map(|planned| planned.expected.size).sum()
-    }
-
-    /// Whether the trigger of the package `name` has something to run for, once the plan is carried out and
-    /// `database` says what is installed: a directory that it watches, and that changed or is new to it.
-    pub fn pulls_trigger(&self, database: &Database, name: &str) -> bool {
-        let placed: HashSet<&str> = self.packages().map(|planned| planned.entry.name()).collect();
-        let Some(globs) = database.triggers.get(name) else { return false };
-        let changed =
-            |path: &TreePath| database.directory_owners(path).any(|owner| placed.contains(owner.name()));
-        triggers::watched(globs, database.directories())
-            .any(|(path, only_if_changed)| changed(path) || (placed.contains(name) && !only_if_changed))
     }
 }
 
@@ -294,6 +281,7 @@ pub fn prepare(
         lints.extend(lint::of_branches(&profile, &repositories, provenance.as_ref(), today));
     }
     lints.extend(lint::of_answer(&profile, &answer));
+    lints.extend(removal::lints(&profile, &answer, &installation.database.world));
     let records = ApkRecords::of(&profile, &repositories, &indexes);
     Ok(Prepared {
         profile,
@@ -381,10 +369,8 @@ impl Prepared {
 
     /// The package that provides `name` in one of the indexes, for hints: the first by repository.
     pub fn provider(&self, name: &str) -> Option<String> {
-        let provides = |package: &Package<'_>| {
-            package.name() == name || package.parse_provides().any(|provide| *provide.name == *name)
-        };
-        let found = self.indexes.iter().find_map(|index| index.index().packages().find(provides));
+        let mut indexes = self.indexes.iter().map(|index| index.index());
+        let found = indexes.find_map(|index| index.package(index.providers(name).next()?.package));
         found.map(|package| package.name().to_owned())
     }
 }
@@ -462,7 +448,7 @@ impl<'a> Solver<'a> {
         let wanted = self.wanted(profile, reporter);
         solve::Request {
             arch: self.arch,
-            world: world(&base.world, profile, &wanted, reporter),
+            world: world(&base.world, profile, &wanted),
             requested: wanted.iter().map(|dependency| dependency.name.to_string()).collect(),
             options: solve::Options {
                 upgrade: match profile.alpine.upgrade {
@@ -502,18 +488,17 @@ impl<'a> Solver<'a> {
     }
 
     fn is_provided(&self, dependency: &Dependency) -> bool {
-        let satisfies = |package: Package<'_>| {
-            let Dependency { name, constraint, .. } = dependency;
-            (package.name() == &**name && constraint.accepts(Some(package.version()), || package.identity()))
-                || package.parse_provides().any(|provide| {
-                    let version = provide.version.as_ref().map(Version::as_str);
-                    provide.name == *name && constraint.accepts(version, || package.identity())
-                })
-        };
+        let Dependency { name, constraint, .. } = dependency;
         let pairs = self.repositories.iter().zip(self.indexes);
         pairs
             .filter(|(named, _)| named.tag.is_none() || named.tag == dependency.tag)
-            .any(|(_, index)| index.index().packages().any(satisfies))
+            .map(|(_, index)| index.index())
+            .any(|index| {
+                index.providers(name).any(|provider| {
+                    let identity = || index.package(provider.package).and_then(Package::identity);
+                    constraint.accepts(provider.version, identity)
+                })
+            })
     }
 }
 
@@ -541,20 +526,7 @@ fn plan(profile: &Profile, request: &solve::Request, answer: &Answer<'_>) -> Res
 
 /// The base's world without what the profile removes, and all that the profile wants, which takes the place
 /// of what the base says of the same name.
-fn world(
-    base: &[Dependency],
-    profile: &Profile,
-    wanted: &[Dependency],
-    reporter: &dyn Reporter,
-) -> Vec<Dependency> {
-    for removed in &profile.packages.remove {
-        if base.iter().all(|dependency| *dependency.name != *removed.value.as_str()) {
-            reporter.warn(&format!(
-                "`{}` ({}) is not in the base's world and cannot be removed from it",
-                removed.value, removed.origin
-            ));
-        }
-    }
+fn world(base: &[Dependency], profile: &Profile, wanted: &[Dependency]) -> Vec<Dependency> {
     let is_removed =
         |name: &str| profile.packages.remove.iter().any(|removed| removed.value.as_str() == name);
     let is_wanted = |name: &str| wanted.iter().any(|dependency| *dependency.name == *name);

@@ -48,6 +48,8 @@ pub struct ArchReport {
     pub scripts_not_run: Vec<String>,
     /// Changed files that stayed in place of a package's.
     pub kept: Vec<String>,
+    /// Changed files in `/etc` that went with the packages that were removed.
+    pub lost: Vec<String>,
     /// Dependencies that pruning left unsatisfied, as `package needs dependency`.
     pub unsatisfied: Vec<String>,
 }
@@ -120,6 +122,7 @@ pub struct ReportedImage {
 pub(super) struct Notes {
     pub(super) scripts_not_run: Vec<String>,
     pub(super) kept: Vec<String>,
+    pub(super) lost: Vec<String>,
     pub(super) unsatisfied: Vec<String>,
 }
 
@@ -128,6 +131,7 @@ impl Notes {
         Self {
             scripts_not_run: staged.scripts_not_run.clone(),
             kept: staged.kept.iter().map(ToString::to_string).collect(),
+            lost: staged.lost.iter().map(ToString::to_string).collect(),
             unsatisfied: staged
                 .unsatisfied
                 .iter()
@@ -153,6 +157,7 @@ pub(super) fn arch_report(prepared: &Prepared, notes: Notes, image: Option<Repor
         image,
         scripts_not_run: notes.scripts_not_run,
         kept: notes.kept,
+        lost: notes.lost,
         unsatisfied: notes.unsatisfied,
     }
 }

@@ -18,6 +18,7 @@ use crate::arch::Arch;
 use crate::fetch::{FetchError, Fetcher, IndexPlace, Reading, Unsigned, given_indexes};
 use crate::kind::{Explain, Kind};
 use crate::profile::Invalid;
+use crate::profile::repository::split_tag;
 use crate::root::{self, FileError};
 use crate::solve::{self, Installed, Refusal, Repository, Solution};
 
@@ -40,13 +41,7 @@ impl FromStr for GivenRepository {
         const WANTED: &str =
             "a repository (a directory, an APKINDEX.tar.gz, its text, or a URL; `@TAG=` may stand before it)";
         let invalid = || Invalid { text: text.to_owned(), wanted: WANTED };
-        let (tag, place) = match text.strip_prefix('@') {
-            None => (None, text),
-            Some(tagged) => {
-                let (tag, place) = tagged.split_once(['=', ' ']).ok_or_else(invalid)?;
-                (Some(Tag::new(tag).ok_or_else(invalid)?), place)
-            }
-        };
+        let (tag, place) = split_tag(text).ok_or_else(invalid)?;
         Ok(Self { tag, place: place.parse()? })
     }
 }

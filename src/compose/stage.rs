@@ -6,7 +6,7 @@
 //!
 //! Source: design, "Staging".
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::apk_records::ApkRecords;
@@ -24,7 +24,7 @@ use crate::tree::busybox::{self, BusyboxError};
 use crate::tree::overlay::{Overlaid, OverlayError};
 use crate::tree::place::{Incoming, Installation, PlaceError};
 use crate::tree::records::{RecordError, Records};
-use crate::tree::{InodeKind, Unsatisfied};
+use crate::tree::{InodeKind, Unsatisfied, triggers};
 
 /// The package an image has if it keeps apk.
 const APK_TOOLS: &str = "apk-tools";
@@ -81,6 +81,8 @@ pub struct Staged {
     pub scripts_not_run: Vec<String>,
     /// Files that were changed before and stay; the packages' copies were dropped.
     pub kept: Vec<TreePath>,
+    /// Files that were changed before, where changes are protected, and went with the packages that were removed.
+    pub lost: Vec<TreePath>,
     /// Dependencies that pruning left unsatisfied.
     pub unsatisfied: Vec<Unsatisfied>,
     /// Devices that were left out: engines make those that a container gets.
@@ -94,9 +96,9 @@ pub enum StageError {
     /// A package could not be placed.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// A package could not be taken out.
+    /// A package, or an older version of it, could not be taken out.
     #[error("{package} cannot be removed: {error}")]
-    Purge {
+    Remove {
         /// Its name.
         package: String,
         /// What happened.
@@ -135,7 +137,7 @@ impl Explain for StageError {
     fn kind(&self) -> Kind {
         match self {
             Self::Place(error) => error.kind(),
-            Self::Purge { error, .. } => error.kind(),
+            Self::Remove { error, .. } => error.kind(),
             Self::Accounts(error) => error.kind(),
             Self::NothingToPrune { .. } => Kind::Profile,
             Self::Busybox(error) => error.kind(),
@@ -154,7 +156,7 @@ impl Explain for StageError {
             Self::NothingToPrune { .. } => {
                 Some("take it out of `packages` under [prune], or look at its spelling".to_owned())
             }
-            Self::Purge { .. }
+            Self::Remove { .. }
             | Self::Busybox(_)
             | Self::Records(_)
             | Self::NotFetched { .. }
@@ -179,8 +181,10 @@ pub fn stage(
         policy,
         leaving: plan.leaving(),
         accounts: AccountsWanted::Yes,
+        changed: BTreeSet::new(),
         scripts_not_run: Vec::new(),
         kept: Vec::new(),
+        lost: Vec::new(),
     };
     staging.add_accounts()?;
     let mut files = packages.iter();
@@ -198,6 +202,10 @@ pub fn stage(
     Ok(staged)
 }
 
+fn remove_error(package: &str, error: ContentError) -> StageError {
+    StageError::Remove { package: package.to_owned(), error }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AccountsWanted {
     Yes,
@@ -210,8 +218,11 @@ struct Staging<'a> {
     policy: ScriptPolicy,
     leaving: HashSet<&'a str>,
     accounts: AccountsWanted,
+    /// The directories of all that came, went or was replaced: what triggers are pulled by.
+    changed: BTreeSet<TreePath>,
     scripts_not_run: Vec<String>,
     kept: Vec<TreePath>,
+    lost: Vec<TreePath>,
 }
 
 impl Staging<'_> {
@@ -229,21 +240,35 @@ impl Staging<'_> {
                 self.place(planned, stored)
             }
             Step::Record(entry) => {
-                self.installation.record(entry.clone());
+                self.note_changes(entry.name());
+                let kept = self.installation.record(entry.clone());
+                self.kept.extend(kept.map_err(|error| remove_error(entry.name(), error))?);
                 Ok(())
             }
             Step::Repin { name, tag } => {
                 self.installation.database.repin(name, tag.clone());
                 Ok(())
             }
-            Step::Purge { name } => {
-                self.note_deinstall_scripts(name);
-                let kept = self.installation.purge(name);
-                let purge_error = |error| StageError::Purge { package: name.clone(), error };
-                self.kept.extend(kept.map_err(purge_error)?);
-                Ok(())
-            }
+            Step::Purge { name } => self.purge(name),
         }
+    }
+
+    fn purge(&mut self, name: &str) -> Result<(), StageError> {
+        self.note_deinstall_scripts(name);
+        self.note_changes(name);
+        let lost = self.installation.purge(name).map_err(|error| remove_error(name, error))?;
+        self.lost.extend(lost);
+        if self.policy == ScriptPolicy::Auto {
+            busybox::remove_dangling_links(&mut self.installation.tree);
+        }
+        Ok(())
+    }
+
+    /// Notes the directories that the package `name` has, if it is installed.
+    fn note_changes(&mut self, name: &str) {
+        let package = self.installation.database.package(name);
+        let directories = package.into_iter().flat_map(|package| &package.directories);
+        self.changed.extend(directories.map(|directory| directory.path.clone()));
     }
 
     fn place(&mut self, planned: &PlannedPackage, stored: &StoredPackage) -> Result<(), StageError> {
@@ -255,7 +280,9 @@ impl Staging<'_> {
             data: Arc::clone(stored.expanded().tar()),
             entry: planned.entry.clone(),
         };
+        self.note_changes(planned.entry.name());
         let placed = self.installation.place(&incoming, &self.leaving)?;
+        self.note_changes(planned.entry.name());
         self.kept.extend(placed.kept);
         self.add_accounts()?;
         self.scripts(verified, is_upgrade)
@@ -282,10 +309,15 @@ impl Staging<'_> {
             [ScriptKind::PreInstall, ScriptKind::PostInstall]
         };
         for kind in runs.into_iter().filter(|kind| package.scripts().contains_key(kind)) {
-            if package.info().name == busybox::PACKAGE && kind == ScriptKind::PostInstall {
-                busybox::install_links(&mut self.installation.tree)?;
-            } else {
-                self.scripts_not_run.push(format!("{package}.{kind}"));
+            let tree = &mut self.installation.tree;
+            match kind {
+                ScriptKind::PostInstall if package.info().name == busybox::PACKAGE => {
+                    busybox::install_links(tree)?;
+                }
+                ScriptKind::PostUpgrade if package.info().name == busybox::PACKAGE => {
+                    busybox::renew_links(tree)?;
+                }
+                _ => self.scripts_not_run.push(format!("{package}.{kind}")),
             }
         }
         Ok(())
@@ -311,19 +343,38 @@ impl Staging<'_> {
         if self.policy == ScriptPolicy::Skip || plan.steps.is_empty() {
             return Ok(());
         }
-        let database = &self.installation.database;
-        let watching: Vec<String> = database.triggers.keys().map(ToString::to_string).collect();
+        let placed: HashSet<&str> = plan.packages().map(|planned| planned.entry.name()).collect();
+        let watching: Vec<String> =
+            self.installation.database.triggers.keys().map(ToString::to_string).collect();
         for name in watching {
-            if !plan.pulls_trigger(&self.installation.database, &name) {
+            let pulled = self.pulled_by(&name, &placed);
+            if pulled.is_empty() {
                 continue;
             }
-            if name == busybox::PACKAGE {
-                busybox::install_links(&mut self.installation.tree)?;
-            } else if let Some(package) = self.installation.database.package(&name) {
+            let Installation { tree, database } = &mut self.installation;
+            let is_done = name == busybox::PACKAGE && busybox::trigger(tree, &pulled)?;
+            if let Some(package) = database.package(&name)
+                && !is_done
+            {
                 self.scripts_not_run.push(format!("{name}-{}.{}", package.version(), ScriptKind::Trigger));
             }
         }
         Ok(())
+    }
+
+    /// The directories that the trigger of the package `name` is told of: of those that it watches the ones that
+    /// changed, and if it is among the `placed` itself, all that any package has.
+    fn pulled_by(&self, name: &str, placed: &HashSet<&str>) -> Vec<TreePath> {
+        let database = &self.installation.database;
+        let Some(globs) = database.triggers.get(name) else { return Vec::new() };
+        let mut known: BTreeSet<&TreePath> = database.directories().into_iter().collect();
+        // Those that are gone changed too.
+        known.extend(&self.changed);
+        let is_placed = placed.contains(name);
+        triggers::watched(globs, known)
+            .filter(|(path, only_if_changed)| self.changed.contains(*path) || (is_placed && !only_if_changed))
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     fn finish(mut self) -> Result<Staged, StageError> {
@@ -345,6 +396,7 @@ impl Staging<'_> {
             installation: self.installation,
             scripts_not_run: self.scripts_not_run,
             kept: self.kept,
+            lost: self.lost,
             unsatisfied,
             devices,
         })

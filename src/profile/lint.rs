@@ -16,6 +16,9 @@ use super::support::Day;
 /// What to do about a line that scanners trip over.
 const CANONICAL: &str = "leave it out here, `repositories` under [alpine] is enough to build from it";
 
+/// How many reasons are named why a package is not removed.
+const MAX_KEEPERS: usize = 6;
+
 /// Something worth a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lint {
@@ -63,6 +66,20 @@ pub enum Finding {
         package: String,
         /// What may have been meant.
         meant: Vec<String>,
+    },
+    /// A package that should be removed is needed.
+    NotRemoved {
+        /// Its name.
+        package: String,
+        /// Why it is there, one way a line.
+        keepers: Vec<String>,
+    },
+    /// A package that should be removed is not there.
+    NothingToRemove {
+        /// Its name.
+        package: String,
+        /// The names that are there and near it.
+        near: Vec<String>,
     },
     /// What the image says it is is not the branch its packages are of.
     OtherRelease {
@@ -135,6 +152,23 @@ impl fmt::Display for Finding {
                 match meant.as_slice() {
                     [] => f.write_str(": leave it out, or ask for the package that has what you mean"),
                     meant => write!(f, ": {} may be meant", meant.join(" or ")),
+                }
+            }
+            Self::NotRemoved { package, keepers } => {
+                write!(f, "`{package}` is not removed, for it is needed")?;
+                for keeper in keepers.iter().take(MAX_KEEPERS) {
+                    write!(f, "\n  {keeper}")?;
+                }
+                if keepers.len() > MAX_KEEPERS {
+                    write!(f, "\n  and {} more", keepers.len() - MAX_KEEPERS)?;
+                }
+                f.write_str("\n  take out those too, or prune it at the end: `packages` under [prune]")
+            }
+            Self::NothingToRemove { package, near } => {
+                write!(f, "`{package}` is not in the base, so there is nothing to remove")?;
+                match near.as_slice() {
+                    [] => Ok(()),
+                    near => write!(f, ": {} may be meant", near.join(" or ")),
                 }
             }
             Self::OtherRelease { stated, series } => write!(

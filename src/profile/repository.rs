@@ -198,12 +198,12 @@ impl RepositoryEntry {
     }
 }
 
-/// `@tag rest`, or everything without a tag; nothing if the tag is none.
-fn split_tag(text: &str) -> Option<(Option<Tag>, &str)> {
+/// `@tag rest` or `@tag=rest`, or everything without a tag; nothing if the tag is none.
+pub fn split_tag(text: &str) -> Option<(Option<Tag>, &str)> {
     let Some(tagged) = text.strip_prefix('@') else {
         return Some((None, text));
     };
-    let (tag, rest) = tagged.split_once(' ')?;
+    let (tag, rest) = tagged.split_once([' ', '='])?;
     Some((Some(Tag::new(tag)?), rest.trim_start_matches(' ')))
 }
 

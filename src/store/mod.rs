@@ -26,18 +26,19 @@
 //!
 //! Source: design, "The store".
 
+mod documents;
 mod error;
 mod expanded;
 mod files;
 mod layers;
 mod prune;
 
+pub use documents::Document;
 pub use error::StoreError;
 pub use expanded::Expanded;
 pub use layers::StoredLayer;
 pub use prune::{Amount, Prune, Usage};
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -59,9 +60,6 @@ use crate::root::{self, FileError};
 const BUFFER: usize = 256 * 1024;
 /// The longest reference: a SHA-256 in hexadecimal and the end of the line.
 const MAX_REFERENCE: u64 = 65;
-/// The longest reference to a document, in bytes, and the longest validator in it.
-const MAX_DOCUMENT_REFERENCE: u64 = 4096;
-const MAX_VALIDATOR: usize = 1024;
 /// A blob's time is that of its last use, kept to this accuracy.
 const USE_ACCURACY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -84,17 +82,6 @@ pub struct StoredPackage {
 pub struct StoredRootfs {
     expanded: Expanded,
     sha512: Sha512,
-}
-
-/// A document that was read from a URL, with what its server said to tell this state of it from others.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Document {
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// `ETag`.
-    pub entity_tag: Option<String>,
-    /// `Last-Modified`.
-    pub last_modified: Option<String>,
 }
 
 impl StoredPackage {
@@ -266,33 +253,6 @@ impl Store {
         Ok(StoredRootfs { expanded, sha512 })
     }
 
-    /// What was last read from `url`, if the store has it and it is not longer than `limit` bytes.
-    pub fn recall_document(&self, url: &str, limit: u64) -> Result<Option<Document>, StoreError> {
-        let path = self.paths.url(url);
-        let Some(reference) = read_reference(&path, MAX_DOCUMENT_REFERENCE)? else { return Ok(None) };
-        let Some((blob, document)) = parse_document_reference(&reference) else { return Ok(None) };
-        let Some(bytes) = if_there(root::read_file(&self.paths.blob(blob), limit))? else { return Ok(None) };
-        if Sha256::of(&bytes) != blob {
-            self.drop_blob(blob)?;
-            return Ok(None);
-        }
-        self.touch(blob);
-        Ok(Some(Document { bytes, ..document }))
-    }
-
-    /// Keeps what was read from `url`.
-    pub fn add_document(&self, url: &str, document: &Document) -> Result<(), StoreError> {
-        let copy = self.copy_in(url, document.bytes.as_slice(), None, &mut ())?;
-        copy.temporary.commit(&self.paths.blob(copy.sha256))?;
-        let mut reference = format!("{}\n", copy.sha256);
-        for (key, value) in [(ENTITY_TAG, &document.entity_tag), (LAST_MODIFIED, &document.last_modified)] {
-            if let Some(value) = value.as_ref().filter(|value| is_validator(value)) {
-                let _ = writeln!(reference, "{key}{value}");
-            }
-        }
-        self.refer(&self.paths.url(url), &reference)
-    }
-
     /// The file that is `blob`, if the store has it as it was kept.
     pub fn recall_file(&self, blob: Sha256) -> Result<Option<Content>, StoreError> {
         let Some(file) = self.open_blob(blob)? else { return Ok(None) };
@@ -450,30 +410,6 @@ fn read_reference(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError
 
 fn parse_reference(bytes: &[u8]) -> Option<Sha256> {
     std::str::from_utf8(bytes.strip_suffix(b"\n")?).ok()?.parse().ok()
-}
-
-/// The lines of a reference to a document, below its blob.
-const ENTITY_TAG: &str = "etag ";
-const LAST_MODIFIED: &str = "last-modified ";
-
-/// The blob and the validators of a document. A line that is none is as if it were not there.
-fn parse_document_reference(bytes: &[u8]) -> Option<(Sha256, Document)> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut lines = text.strip_suffix('\n')?.split('\n');
-    let blob = lines.next()?.parse().ok()?;
-    let mut document = Document::default();
-    for line in lines {
-        let value =
-            |key| line.strip_prefix(key).filter(|value: &&str| is_validator(value)).map(str::to_owned);
-        document.entity_tag = document.entity_tag.or_else(|| value(ENTITY_TAG));
-        document.last_modified = document.last_modified.or_else(|| value(LAST_MODIFIED));
-    }
-    Some((blob, document))
-}
-
-/// Whether it can be kept in a line.
-fn is_validator(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_VALIDATOR && !text.chars().any(char::is_control)
 }
 
 /// Something fetched that does not have its name yet.

@@ -1,8 +1,9 @@
 //! The links by which BusyBox is called under the names of its commands.
 //!
-//! They belong to no package: the post-install script of busybox makes them, and its trigger makes those
-//! that are missing later. What they do is certain (a fixed list, existing names stay), so it is done here on the tree,
-//! for every architecture and without running anything.
+//! They belong to no package: the post-install script of busybox makes them, its trigger makes those that are
+//! missing later, and its post-upgrade script takes those away that a new version has not. What they do is certain (a
+//! fixed list, existing names stay), so it is done here on the tree, for every architecture and without running anything.
+//! apk leaves the links of a busybox that is removed, leading nowhere; here they go with it.
 //!
 //! Source: spec apk v2, "Busybox links"; measured on busybox 1.36.1 and busybox-suid 1.36.1.
 
@@ -18,6 +19,16 @@ use crate::path::TreePath;
 
 /// The name of the package whose post-install script and trigger make the links.
 pub const PACKAGE: &str = "busybox";
+/// What the links lead to.
+const BUSYBOX: &str = "/bin/busybox";
+/// What the links of set-user-ID commands lead to.
+const BBSUID: &str = "/bin/bbsuid";
+/// What runs the trigger.
+const SHELL: &str = "bin/sh";
+/// What lists a kernel's modules, if it is busybox.
+const DEPMOD: &str = "sbin/depmod";
+/// Where the modules of kernels are.
+const MODULES: &str = "lib/modules/";
 /// The directories that busybox's post-install makes first.
 const DIRECTORIES: [&str; 4] = ["bin", "sbin", "usr/bin", "usr/sbin"];
 /// The commands that `bbsuid --install` links to the set-user-ID `/bin/bbsuid`, in place of busybox's own.
@@ -69,23 +80,79 @@ pub fn install_links(tree: &mut Tree) -> Result<(), BusyboxError> {
         }
         // BusyBox asks the kernel where it lies, so links of a merged /usr lead there.
         let target = busybox.to_string();
-        for command in commands(tree, &path("etc/busybox-paths.d/busybox"))? {
+        for command in commands(tree, &list())? {
             link(tree, &command, &target, Existing::Stays)?;
         }
     }
     if tree.get(&tree.resolve(&path("bin/bbsuid"))?).is_some() {
         for command in SUID_COMMANDS.map(path) {
-            link(tree, &command, "/bin/bbsuid", Existing::BusyboxLinkGoes)?;
+            link(tree, &command, BBSUID, Existing::BusyboxLinkGoes)?;
         }
     }
     Ok(())
 }
 
+/// Does what the post-upgrade script does: takes the links to busybox away that are not in the list of commands, and
+/// makes those that are missing.
+pub fn renew_links(tree: &mut Tree) -> Result<(), BusyboxError> {
+    let commands: HashSet<TreePath> = commands(tree, &list())?.into_iter().collect();
+    let is_old = |path: &TreePath, target: &str| target == BUSYBOX && !commands.contains(path);
+    remove_links(tree, is_old);
+    install_links(tree)
+}
+
+/// Does what the trigger does for the directories `pulled`, and says whether that was all: without a shell it cannot
+/// run, and the modules of a kernel are listed by a program, unless another one than busybox does that.
+pub fn trigger(tree: &mut Tree, pulled: &[TreePath]) -> Result<bool, BusyboxError> {
+    let resolve = |tree: &Tree, text: &str| tree.resolve(&TreePath::relative(text).unwrap_or_default());
+    let shell = resolve(tree, SHELL)?;
+    if tree.get(&shell).is_none() {
+        return Ok(false);
+    }
+    let (modules, commands): (Vec<&TreePath>, Vec<&TreePath>) =
+        pulled.iter().partition(|path| path.as_str().starts_with(MODULES));
+    if !commands.is_empty() {
+        install_links(tree)?;
+    }
+    let lists_modules = resolve(tree, DEPMOD)? == resolve(tree, "bin/busybox")?;
+    Ok(!(lists_modules && modules.into_iter().any(|path| tree.is_directory(path))))
+}
+
+/// Takes away the links to a busybox or a bbsuid that is not there any more.
+pub fn remove_dangling_links(tree: &mut Tree) {
+    let is_there = |target: &str| {
+        let path = tree.resolve(&TreePath::absolute(target).unwrap_or_default());
+        path.is_ok_and(|path| tree.get(&path).is_some())
+    };
+    // On a merged /usr the links lead there.
+    let targets = [BUSYBOX, "/usr/bin/busybox", BBSUID];
+    let gone: Vec<&str> = targets.into_iter().filter(|target| !is_there(target)).collect();
+    remove_links(tree, |_, target| gone.contains(&target));
+}
+
+/// Takes away those links of nobody's among the commands that `is_old`, given path and target.
+fn remove_links(tree: &mut Tree, is_old: impl Fn(&TreePath, &str) -> bool) {
+    let mut old = Vec::new();
+    for directory in DIRECTORIES.map(|text| TreePath::relative(text).unwrap_or_default()) {
+        let Ok(directory) = tree.resolve(&directory) else { continue };
+        for path in tree.children(&directory) {
+            if let Some(Inode { kind: InodeKind::Symlink(target), origin, .. }) = tree.get(path)
+                && matches!(origin, Origin::Base | Origin::Generated)
+                && is_old(path, target)
+            {
+                old.push(path.clone());
+            }
+        }
+    }
+    for path in old {
+        tree.remove_all(&path);
+    }
+}
+
 /// The paths that links to a busybox of this tree may have.
 pub fn link_paths(tree: &Tree) -> Result<HashSet<TreePath>, ContentError> {
     let path = |text: &str| TreePath::relative(text).unwrap_or_default();
-    let mut paths: HashSet<TreePath> =
-        commands(tree, &path("etc/busybox-paths.d/busybox"))?.into_iter().collect();
+    let mut paths: HashSet<TreePath> = commands(tree, &list())?.into_iter().collect();
     paths.extend(SUID_COMMANDS.map(path));
     Ok(paths)
 }
@@ -102,9 +169,7 @@ fn link(tree: &mut Tree, command: &TreePath, target: &str, existing: Existing) -
     let has_directory = physical.parent().is_some_and(|parent| tree.is_directory(&parent));
     let makes_room = match tree.get(&physical).map(|inode| &inode.kind) {
         None => true,
-        Some(InodeKind::Symlink(there)) => {
-            existing == Existing::BusyboxLinkGoes && &**there == "/bin/busybox"
-        }
+        Some(InodeKind::Symlink(there)) => existing == Existing::BusyboxLinkGoes && &**there == BUSYBOX,
         Some(_) => false,
     };
     if has_directory && makes_room {
@@ -112,6 +177,11 @@ fn link(tree: &mut Tree, command: &TreePath, target: &str, existing: Existing) -
         tree.insert(physical, link)?;
     }
     Ok(())
+}
+
+/// Where the list of a busybox is.
+fn list() -> TreePath {
+    TreePath::relative("etc/busybox-paths.d/busybox").unwrap_or_default()
 }
 
 /// The paths that the list of a busybox states, one per line.

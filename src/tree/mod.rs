@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod base;
 pub mod busybox;
 pub mod database;
+mod directories;
 mod inode;
 pub mod layers;
 #[cfg(test)]

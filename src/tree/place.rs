@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::accounts::{AccountError, Accounts};
 use super::database::Database;
+use super::directories;
 use super::protected::{ProtectedPaths, Protection};
 use super::{Device, Inode, InodeKind, Mode, NameError, Origin, Owner, Tree, Xattrs};
 use crate::apk::dependency::Dependency;
@@ -138,12 +139,13 @@ impl Installation {
             protected,
             new: installed_of(incoming),
             numbers: HashMap::new(),
+            through_links: HashSet::new(),
             placed: Placed::default(),
         };
         for entry in &incoming.table.entries {
             placing.entry(entry)?;
         }
-        let Placing { new, mut placed, .. } = placing;
+        let Placing { new, mut placed, through_links, .. } = placing;
         self.database.insert(new);
         let name: Box<str> = incoming.entry.name().into();
         if !incoming.package.scripts().is_empty() {
@@ -153,16 +155,19 @@ impl Installation {
             self.database.triggers.insert(name, incoming.package.info().triggers.clone());
         }
         if let Some(former) = former {
-            let kept = self.leave(&former);
+            let kept = self.leave(&former, through_links);
             let package = || incoming.package.to_string();
             placed.kept.extend(kept.map_err(|error| PlaceError::Content { package: package(), error })?);
         }
         Ok(placed)
     }
 
-    /// Records a package that has no file to fetch (`I:0`): its stanza is all there is of it.
-    pub fn record(&mut self, entry: InstalledPackage) {
+    /// Records a package that has no file to fetch (`I:0`): its stanza is all there is of it. An older or newer version
+    /// of it makes room; returns those of its files that were changed and stay.
+    pub fn record(&mut self, entry: InstalledPackage) -> Result<Vec<TreePath>, ContentError> {
+        let former = self.database.package(entry.name()).cloned();
         self.database.insert(entry);
+        former.map_or_else(|| Ok(Vec::new()), |former| self.leave(&former, HashSet::new()))
     }
 }
 
@@ -200,6 +205,8 @@ struct Placing<'a> {
     new: InstalledPackage,
     /// Where in `new` each directory is.
     numbers: HashMap<TreePath, usize>,
+    /// The links that serve the package as directories, and where the files lie that are behind them.
+    through_links: HashSet<TreePath>,
     placed: Placed,
 }
 
@@ -225,16 +232,12 @@ impl Placing<'_> {
         let path = self.tree.physical(&entry.path).map_err(|error| self.name_error(error))?;
         match self.tree.get(&path) {
             None => self.insert(path, entry, InodeKind::Directory).map(drop),
-            Some(inode) if inode.is_directory() => {
-                if self.directory_is_ours(entry, inode) {
-                    self.insert(path, entry, InodeKind::Directory)?;
-                }
-                Ok(())
-            }
+            Some(inode) if inode.is_directory() => self.shared_directory(path, entry),
             // A link that leads to a directory serves as one, and is left as it is.
             Some(_) => {
                 let leads_to = self.tree.resolve(&path).map_err(|error| self.name_error(error))?;
                 if self.tree.is_directory(&leads_to) {
+                    self.through_links.insert(path);
                     return Ok(());
                 }
                 Err(self.name_error(NameError::IsNoDirectory { path }))
@@ -242,31 +245,24 @@ impl Placing<'_> {
         }
     }
 
-    /// Whether a directory that is there takes this package's owner and mode: if it is as its packages
-    /// recorded it, and this package comes before all of them.
-    fn directory_is_ours(&self, entry: &TableEntry, there: &Inode) -> bool {
-        let mut winner: Option<&InstalledPackage> = None;
-        for owner in
-            self.database.directory_owners(&entry.path).filter(|owner| owner.name() != self.new.name())
-        {
-            if winner.is_none_or(|winner| comes_before(owner, winner)) {
-                winner = Some(owner);
-            }
+    /// A directory that is there has the owner and mode of the package that holds it from now on, if it is as its
+    /// holder up to now recorded it. Nobody's stays as it is: whoever made it wanted it so.
+    fn shared_directory(&mut self, path: TreePath, entry: &TableEntry) -> Result<(), PlaceError> {
+        let owners = || self.database.directory_owners(&entry.path);
+        let Some(before) = directories::holder(owners()) else { return Ok(()) };
+        let is_untouched =
+            self.tree.get(&path).is_some_and(|there| directories::is_as_recorded(there, before, &entry.path));
+        if !is_untouched {
+            return Ok(());
         }
-        let former = self.database.package(self.new.name());
-        let recorded = |package: &InstalledPackage| {
-            package.directories.iter().find(|d| d.path == entry.path).map(|directory| directory.access)
-        };
-        let as_recorded = |package: &InstalledPackage| {
-            recorded(package).is_some_and(|access| {
-                (access.uid, access.gid, access.mode) == (there.owner.uid, there.owner.gid, there.mode.bits())
-            })
-        };
-        match (winner, former) {
-            (Some(winner), _) => as_recorded(winner) && comes_before(&self.new, winner),
-            (None, Some(former)) => as_recorded(former),
-            // Nobody's: whoever made it wanted it so.
-            (None, None) => false,
+        match directories::holder(owners().filter(|owner| owner.name() != self.new.name())) {
+            Some(other) if !directories::comes_before(&self.new, other) => {
+                if before.name() == self.new.name() {
+                    directories::hand_over(self.tree, &path, &entry.path, other);
+                }
+                Ok(())
+            }
+            _ => self.insert(path, entry, InodeKind::Directory),
         }
     }
 
@@ -281,6 +277,9 @@ impl Placing<'_> {
             }
         }
         let checksum = self.record(entry)?;
+        if path != entry.path {
+            self.through_links.insert(path.clone());
+        }
         match self.standing(entry, &path, checksum)? {
             Standing::GivesWay => {}
             Standing::IsTheSame => {
@@ -395,20 +394,24 @@ impl Placing<'_> {
             Protection::Changed => {}
         }
         let there = match &there.kind {
-            InodeKind::File(content) => sha1_of(content, entry)
-                .map_err(|error| PlaceError::Content { package: self.name.clone(), error })?,
-            InodeKind::Symlink(target) => Sha1::of(target.as_bytes()),
-            InodeKind::Directory
-            | InodeKind::CharacterDevice(_)
-            | InodeKind::BlockDevice(_)
-            | InodeKind::Fifo => return Ok(Standing::GivesWay),
+            InodeKind::File(content) => Some(
+                sha1_of(content, entry)
+                    .map_err(|error| PlaceError::Content { package: self.name.clone(), error })?,
+            ),
+            InodeKind::Symlink(target) => Some(Sha1::of(target.as_bytes())),
+            InodeKind::CharacterDevice(_) | InodeKind::BlockDevice(_) | InodeKind::Fifo => None,
+            // One that packages have cannot become something else; somebody's own stays.
+            InodeKind::Directory if self.database.directory_owners(&entry.path).next().is_some() => {
+                return Ok(Standing::GivesWay);
+            }
+            InodeKind::Directory => return Ok(Standing::Stays),
         };
         let owner = self.database.owner(&entry.path);
         let recorded = owner.and_then(|owner| owner.file(&entry.path));
-        if recorded.is_some_and(|file| file.checksum == Some(there)) {
+        if recorded.is_some_and(|file| file.checksum == there) {
             return Ok(Standing::GivesWay);
         }
-        Ok(if new == Some(there) { Standing::IsTheSame } else { Standing::Stays })
+        Ok(if there.is_some() && new == there { Standing::IsTheSame } else { Standing::Stays })
     }
 
     fn insert(&mut self, path: TreePath, entry: &TableEntry, kind: InodeKind) -> Result<(), PlaceError> {
@@ -460,18 +463,4 @@ fn replaces(package: &InstalledPackage, other: &InstalledPackage) -> bool {
             && !dependency.conflict
             && dependency.constraint.accepts(Some(other.version()), || other.field('C').parse().ok())
     })
-}
-
-/// Whose owner and mode a directory of both has: the higher `replaces_priority`, then of one origin its main
-/// package, then the first by name.
-fn comes_before(a: &InstalledPackage, b: &InstalledPackage) -> bool {
-    let is_main = |package: &InstalledPackage| package.name() == package.origin();
-    a.replaces_priority
-        .cmp(&b.replaces_priority)
-        .then_with(|| {
-            let same_origin = a.origin() == b.origin();
-            (same_origin && is_main(a)).cmp(&(same_origin && is_main(b)))
-        })
-        .then_with(|| b.name().cmp(a.name()))
-        .is_gt()
 }

@@ -15,8 +15,11 @@ use crate::support::data::Alpine;
 use crate::support::{files, need};
 
 /// Every command that has a help of its own.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 14] = [
     "build",
+    "resolve",
+    "why",
+    "why-not",
     "profiles",
     "profiles list",
     "profiles show",

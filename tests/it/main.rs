@@ -31,6 +31,8 @@ mod demo_image;
 mod demo_repository;
 /// Images in Docker, podman and skopeo.
 mod engines;
+/// Why something is in an image, and why not.
+mod explaining;
 /// Where bytes come from: indexes, packages, releases, and what is refused of them.
 mod fetch;
 /// What fetching needs, for tests of the library.
@@ -61,6 +63,8 @@ mod refusals;
 mod releases;
 /// The same bytes whatever the surroundings.
 mod reproducible;
+/// The solver asked without a profile.
+mod resolving;
 /// What is warned of once a profile is answered, and what scanners are told by an image.
 mod scanners;
 /// The server that tests have for a mirror, as curl sees it.
@@ -73,3 +77,5 @@ mod solve_text;
 mod store;
 /// Trees and installed databases against the real apk's.
 mod trees;
+/// The order of versions against the real apk.
+mod versions;

@@ -102,7 +102,7 @@ fn index(repository: &Path) -> Index {
 }
 
 /// A file out of a tar in one or more gzip members.
-fn file_in_tar(archive: &Path, wanted: &str) -> Vec<u8> {
+pub(crate) fn file_in_tar(archive: &Path, wanted: &str) -> Vec<u8> {
     let mut tar = tar::Archive::new(MultiGzDecoder::new(File::open(archive).unwrap()));
     for entry in tar.entries().unwrap() {
         let mut entry = entry.unwrap();

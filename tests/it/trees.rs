@@ -4,7 +4,9 @@
 //! data. What may differ is named, and a name that covers nothing fails too. Times of files are compared as well: the
 //! epoch of these builds is later than every file.
 
-/// Rules of placing, upgrading and removing, on small made packages.
+/// What goes when a package is removed or gives way to another version.
+mod removal;
+/// Rules of placing and upgrading, on small made packages.
 mod rules;
 /// What those packages are made with.
 mod workshop;
@@ -422,6 +424,19 @@ fn links_of_busybox_over_the_minirootfs_equal_the_real_apks() {
     assert!(!links.contains("bin/ls") && links.contains("bin/ash"));
 }
 
+/// The scripts that a build says it did not run, in order.
+fn not_run(outcome: &Outcome) -> Vec<String> {
+    listed(outcome, "scripts were not run")
+}
+
+/// What a build lists below a line with `heading`.
+fn listed(outcome: &Outcome, heading: &str) -> Vec<String> {
+    let words = outcome.stderr_text();
+    let list = words.lines().skip_while(|line| !line.contains(heading)).skip(1);
+    let list = list.map_while(|line| line.strip_prefix("  ")).flat_map(|line| line.split(','));
+    list.map(str::trim).filter(|script| !script.is_empty()).map(str::to_owned).collect()
+}
+
 #[test]
 fn scripts_that_are_not_run_are_those_that_the_real_apk_runs() {
     let Some(alpine) = need::apk("scripts_that_are_not_run_are_those_that_the_real_apk_runs") else { return };
@@ -432,11 +447,7 @@ fn scripts_that_are_not_run_are_those_that_the_real_apk_runs() {
     let run = reference.apk_output.lines().filter_map(|line| line.strip_prefix("Executing "));
     let run: Vec<&str> = run.filter(|script| !script.starts_with("busybox-")).collect();
     assert_eq!(run.len(), 7, "{run:?}");
-    let words = ours.outcome.stderr_text();
-    let list = words.lines().skip_while(|line| !line.contains("scripts were not run")).skip(1);
-    let list = list.map_while(|line| line.strip_prefix("  ")).flat_map(|line| line.split(','));
-    let list: Vec<&str> = list.map(str::trim).filter(|script| !script.is_empty()).collect();
-    assert_eq!(list, run, "{words}");
+    assert_eq!(not_run(&ours.outcome), run, "{}", ours.outcome);
 }
 
 #[test]

@@ -19,6 +19,13 @@ pub(crate) const PROC_MODE: Exception = Exception {
     covers: |difference| difference.path == "proc" && difference.field == Field::Mode,
 };
 
+/// `proc` after its package was removed.
+pub(crate) const PROC: Exception = Exception {
+    name: "proc",
+    reason: "apk mounts on it while it runs, and cannot remove it then",
+    covers: |difference| difference.path == "proc" && difference.got.is_none(),
+};
+
 /// What keeps two apk apart.
 pub(crate) const LOCK: Exception = Exception {
     name: "lib/apk/db/lock",

@@ -206,6 +206,11 @@ impl Reference {
         tree
     }
 
+    /// The tree after `apk del --purge names`, which must succeed.
+    pub(crate) fn purge(&self, names: &[&str]) -> ReferenceTree {
+        self.clone().option("--purge").delete(names)
+    }
+
     /// What `apk arguments` prints, which must succeed.
     pub(crate) fn words(&self, applet: &str, arguments: &[&str]) -> String {
         let done = self.run(Emit::Words, &self.arguments(applet, &[], arguments));

@@ -30,6 +30,8 @@ Examples:
       an image of your own profile from a local mirror
   apkcompose --profile web -o type=tar,dest=- | docker import - web
       the root filesystem alone, through a pipe
+  apkcompose why --profile web zlib
+      what brings a package into the image, and what it costs
 
 Variables of the environment that take several values have one a line; APKCOMPOSE_TAG also takes commas.
 

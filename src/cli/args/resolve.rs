@@ -12,6 +12,10 @@ const ALONE: &str = "Without a profile";
 /// The heading above options that are for questions about a profile.
 const WITH: &str = "With a profile";
 
+/// What `--arch` means where one image is asked about.
+const ARCH: &str =
+    "For this architecture, in apk's name or OCI's [default: this machine's, else the profile's first]";
+
 /// How to print an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(in crate::cli) enum AnswerFormat {
@@ -32,10 +36,10 @@ pub(in crate::cli) enum AnswerFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  apkcompose resolve --repository /srv/alpine/v3.22/main --repository /srv/alpine/v3.22/community nginx
+  apkcompose resolve --repository /srv/alpine/v3.22/main --repository ./own nginx
       what `apk add nginx` would install into an empty root
-  apkcompose resolve --repository ./main --repository @edge=./edge 'php83~8.3' redis@edge '!php83-doc'
-      with versions, a tag, and something that must not come
+  apkcompose resolve --repository ./main --repository @edge=./edge 'php83~8.3' redis@edge
+      with a version and a tag; '!NAME' says what must not come
   apkcompose resolve --repository ./main --installed db/installed --world world --upgrade
       what `apk upgrade` would do; --available also replaces what no repository has any more
   apkcompose resolve --repository ./APKINDEX --allow-untrusted --format json mypackage
@@ -49,6 +53,7 @@ A refusal ends with exit code 6, with --format json as an object like any other 
     .help("Ask this repository (repeatable, the preferred first): a directory, an APKINDEX.tar.gz, its text, or a URL; with a profile, beside the profile's")))]
 #[command(mut_arg("key", |option| option
     .help("Accept this public key for the given repositories, beside Alpine's (repeatable)")))]
+#[command(mut_arg("arch", |option| option.help(ARCH)))]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
 pub(in crate::cli) struct Resolve {
     /// What to install: `[!]NAME[@TAG][OPERATOR VERSION]`
@@ -85,8 +90,10 @@ pub(in crate::cli) struct Resolve {
     pub(in crate::cli) format: AnswerFormat,
 }
 
-/// Say why something is in a profile's image: every shortest way from the profile to it, what else would keep
-/// it, and the bytes that it and what only it needs cost
+/// Say why something is in an image, what else would keep it, and what it costs
+///
+/// Every shortest way from the profile to it is told, what else needs it, and the bytes that it and what only it
+/// leads to take.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -106,8 +113,9 @@ pub(in crate::cli) struct Why {
     pub(in crate::cli) question: Question,
 }
 
-/// Say why something is not in a profile's image: what stands against it, or that nothing asks for it and what it
-/// would add
+/// Say why something is not in an image
+///
+/// Either something stands against it: then what; or nothing asks for it: then what it would add.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -125,6 +133,7 @@ pub(in crate::cli) struct WhyNot {
 
 /// Of which image something is asked, and how the answer is printed.
 #[derive(Debug, Args)]
+#[command(mut_arg("arch", |option| option.help(ARCH)))]
 pub(in crate::cli) struct Question {
     /// The profile: a path ending in .toml, or a name as for build
     #[arg(short, long, value_name = "NAME|FILE", env = "APKCOMPOSE_PROFILE")]

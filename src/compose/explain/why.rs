@@ -22,7 +22,7 @@ use crate::path::TreePath;
 use crate::profile::{Draft, Profile};
 use crate::solve::Source;
 use crate::solve::closure::{Chain, Closure, Dependant, Member};
-use crate::tree::{InodeKind, Origin};
+use crate::tree::{InodeKind, Origin, Tree};
 
 /// How many shortest ways to a package are told.
 const MAX_CHAINS: usize = 24;
@@ -310,14 +310,9 @@ impl Explainer<'_> {
             self.profile().prune.paths.iter().find(|stated| {
                 path.ancestors().chain([path.clone()]).any(|path| stated.value.matches(&path))
             });
-        let tree = &staged.installation.tree;
-        let siblings = path.parent().map(|parent| tree.physical(&parent).unwrap_or(parent));
-        let paths: Vec<String> = siblings
-            .iter()
-            .flat_map(|parent| tree.children(parent))
-            .map(|path| format!("/{}", path.as_str()))
-            .collect();
-        let near = kind::nearest(subject, paths.iter().map(String::as_str));
+        // What is taken out was spelt right.
+        let siblings = if pruned.is_some() { Vec::new() } else { siblings(path, &staged.installation.tree) };
+        let near = kind::nearest(subject, siblings.iter().map(String::as_str));
         ExplainError::NotThere {
             subject: subject.to_owned(),
             pruned: pruned.map(|stated| format!("{} ({})", stated.value.as_str(), stated.origin)),
@@ -325,6 +320,13 @@ impl Explainer<'_> {
             is_path: true,
         }
     }
+}
+
+/// What else is in the directory of `path`.
+fn siblings(path: &TreePath, tree: &Tree) -> Vec<String> {
+    let directory = path.parent().map(|parent| tree.physical(&parent).unwrap_or(parent));
+    let children = directory.iter().flat_map(|directory| tree.children(directory));
+    children.map(|path| format!("/{}", path.as_str())).collect()
 }
 
 impl Sized {

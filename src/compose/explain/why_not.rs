@@ -109,7 +109,8 @@ pub fn why_not(
 
 /// What there is of it in the image, or was before pruning.
 fn there(prepared: &Prepared, closure: &Closure<'_>, dependency: &Dependency) -> Option<Verdict> {
-    let members = closure.satisfying(dependency);
+    let mut members = closure.satisfying(dependency);
+    members.retain(|member| dependency.tag.is_none() || closure.tag(*member) == dependency.tag.as_ref());
     let packages: Vec<Package<'_>> =
         members.into_iter().filter_map(|member| closure.package(member)).collect();
     let first = packages.first()?;

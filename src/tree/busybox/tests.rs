@@ -1,5 +1,6 @@
 use super::*;
 use crate::tree::made::{Package, at, has, installation, package, path, text};
+use crate::tree::place::Installation;
 
 /// BusyBox with the commands of `list`.
 fn busybox(list: &str) -> Package {
@@ -65,4 +66,69 @@ fn links_lie_where_a_merged_usr_has_its_directories() {
 
     assert_eq!(text(&tree, "usr/bin/cat"), "-> /usr/bin/busybox");
     assert!(tree.get(&path("bin")).is_some_and(|inode| matches!(inode.kind, InodeKind::Symlink(_))));
+}
+
+#[test]
+fn a_new_busybox_takes_the_links_away_that_it_has_not() {
+    let sh = package("sh").link("bin/sh", "/bin/busybox");
+    let mut tree = linked(&[busybox("bin/old\nbin/cat\nsbin/init\n"), sh]);
+    for (at, target) in [("bin/mine", "/bin/other"), ("usr/bin/deep", "/bin/busybox")] {
+        let link = Inode::new(InodeKind::Symlink(target.into()), Mode::SYMLINK, Origin::Base);
+        tree.insert(path(at), link).unwrap();
+    }
+    tree.remove_all(&path("sbin/init"));
+    let list = InodeKind::File(crate::content::Content::of_bytes(*b"bin/cat\nbin/new\nsbin/init\n"));
+    let list = Inode::new(list, Mode::FILE, Origin::Package("busybox".into()));
+    tree.insert(path("etc/busybox-paths.d/busybox"), list).unwrap();
+
+    renew_links(&mut tree).unwrap();
+
+    let names = ["bin/old", "usr/bin/deep", "bin/cat", "bin/new", "sbin/init", "bin/mine", "bin/sh"];
+    let there: Vec<_> = names.into_iter().filter(|name| has(&tree, name)).collect();
+    assert_eq!(there, ["bin/cat", "bin/new", "sbin/init", "bin/mine", "bin/sh"]);
+}
+
+#[test]
+fn links_go_with_the_busybox_or_bbsuid_that_they_lead_to_and_others_stay() {
+    let sh = package("sh").link("bin/sh", "/bin/busybox");
+    let mut installation = installation(&[busybox("bin/cat\nbin/su\n"), suid(), sh]);
+    let Installation { tree, .. } = &mut installation;
+    install_links(tree).unwrap();
+    tree.insert(
+        path("bin/mine"),
+        Inode::new(InodeKind::Symlink("/gone".into()), Mode::SYMLINK, Origin::Base),
+    )
+    .unwrap();
+    let there = |installation: &Installation| {
+        ["bin/cat", "bin/su", "bin/sh", "bin/mine"].map(|name| has(&installation.tree, name))
+    };
+
+    remove_dangling_links(&mut installation.tree);
+    assert_eq!(there(&installation), [true; 4]);
+    installation.purge("busybox-suid").unwrap();
+    remove_dangling_links(&mut installation.tree);
+    assert_eq!(there(&installation), [true, false, true, true]);
+    installation.purge("busybox").unwrap();
+    remove_dangling_links(&mut installation.tree);
+    assert_eq!(there(&installation), [false, false, true, true]);
+}
+
+/// Whether the trigger did all there was to do, and whether it made links.
+fn triggered(more: Package, pulled: &str) -> (bool, bool) {
+    let modules = package("linux").directory("lib/modules/6.1", 0o755);
+    let mut tree = installation(&[busybox("bin/cat\nsbin/depmod\n"), modules, more]).tree;
+    install_links(&mut tree).unwrap();
+    tree.remove_all(&path("bin/cat"));
+    (trigger(&mut tree, &[path(pulled)]).unwrap(), has(&tree, "bin/cat"))
+}
+
+#[test]
+fn the_trigger_needs_a_shell_and_leaves_the_modules_of_kernels_to_a_program() {
+    let sh = || package("sh").link("bin/sh", "/bin/busybox");
+    let kmod = || sh().link("sbin/depmod", "../bin/kmod");
+    assert_eq!(triggered(sh(), "bin"), (true, true));
+    assert_eq!(triggered(sh(), "lib/modules/6.1"), (false, false));
+    assert_eq!(triggered(sh(), "lib/modules/gone"), (true, false));
+    assert_eq!(triggered(kmod(), "lib/modules/6.1"), (true, false));
+    assert_eq!(triggered(package("other"), "bin"), (false, false));
 }

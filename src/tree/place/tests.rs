@@ -297,3 +297,57 @@ fn files_of_a_package_that_leaves_are_anybodys() {
     assert_eq!(text(&installation.tree, SHARED), "two");
     assert!(installation.database.package("one").is_none());
 }
+
+#[test]
+fn a_directory_in_etc_that_somebody_put_in_the_place_of_a_file_stays() {
+    let one = |text: &str| package("one").file("etc/one", text).file("usr/one", text);
+    let mut installation = installation(&[one("1")]);
+    installation.tree.remove_all(&path("etc/one"));
+    installation.tree.insert(path("etc/one"), Inode::directory(Origin::Base)).unwrap();
+
+    let placed = newer(one("2")).place(&mut installation).unwrap();
+
+    assert_eq!(placed.kept, [path("etc/one")]);
+    assert!(at(&installation.tree, "etc/one").is_directory());
+}
+
+#[test]
+fn a_directory_of_a_package_does_not_become_a_file_even_in_etc() {
+    let mut installation = installation(&[package("one").file("etc/one/file", "1")]);
+
+    let error = newer(package("one")).file("etc/one", "2").place(&mut installation).unwrap_err();
+
+    assert!(matches!(error, PlaceError::Name { error: NameError::IsDirectory { .. }, .. }), "{error}");
+}
+
+#[test]
+fn a_link_that_becomes_a_directory_serves_as_one_and_nothing_behind_it_is_lost() {
+    let old = package("one").link("srv/data", "real").file("srv/real/file", "1").file("srv/real/gone", "1");
+    let mut installation = installation(&[old]);
+
+    newer(package("one")).file("srv/data/file", "2").place(&mut installation).unwrap();
+
+    let Installation { tree, database } = &installation;
+    assert_eq!([text(tree, "srv/data"), text(tree, "srv/real/file")], ["-> real", "2"]);
+    assert!(!has(tree, "srv/real/gone"));
+    assert_eq!(database.owner(&path("srv/data/file")).unwrap().name(), "one");
+}
+
+/// The mode of `srv` that `a` and `b` share, when a new version of `a` has it with `mode` and `priority`.
+fn upgraded(mode: Option<u32>, priority: u32) -> u32 {
+    let shared = |name: &str, mode| package(name).directory("srv", mode);
+    let mut installation = installation(&[shared("a", 0o711), shared("b", 0o722)]);
+    let new = newer(package("a")).says(|info| info.replaces_priority = priority);
+    let new = match mode {
+        Some(mode) => new.directory("srv", mode),
+        None => new.file("usr/a", ""),
+    };
+    new.place(&mut installation).unwrap();
+    at(&installation.tree, "srv").mode.bits()
+}
+
+#[test]
+fn a_shared_directory_follows_the_version_of_the_package_that_holds_it() {
+    assert_eq!(upgraded(Some(0o733), 0), 0o733);
+    assert_eq!(upgraded(None, 0), 0o722);
+}

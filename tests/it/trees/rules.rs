@@ -1,4 +1,4 @@
-//! The rules of placing, upgrading and removing packages, each on small packages made for it: the real apk installs
+//! The rules of placing and upgrading packages, each on small packages made for it: the real apk installs
 //! the same ones, and its tree and database are what ours must be.
 
 use apkcompose::apk::package::ScriptKind;
@@ -193,7 +193,7 @@ fn an_upgrade_brings_a_directory_its_new_mode_unless_somebody_changed_it() {
 }
 
 /// A `[[files]]` of a profile.
-fn changed_file(path: &str, content: &str) -> String {
+pub(super) fn changed_file(path: &str, content: &str) -> String {
     format!("\n[[files]]\npath = \"/{path}\"\ncontent = \"{content}\"\n")
 }
 
@@ -269,60 +269,6 @@ fn lists_of_protected_paths_add_rules() {
     let both = workshop.upgrade(&first.dir.join("tree.tar"), &[one("2-r0")], &[DROPPED_COPIES]);
 
     assert_eq!(paths.map(|path| both.text(path)), ["2-r0", "mine", "2-r0", "mine"]);
-}
-
-#[test]
-fn an_upgrade_takes_away_what_the_new_version_has_not() {
-    let Some(workshop) = workshop("an_upgrade_takes_away_what_the_new_version_has_not") else { return };
-    let old = package("one").file("usr/share/gone/file", "old").file("usr/share/full/file", "old");
-    let old = old.file("etc/gone", "old").file("etc/changed", "old").directory("srv/empty", 0o755);
-    let old = old.file("usr/share/moved", "old").directory("srv/shared", 0o755);
-    let other = package("two").directory("srv/shared", 0o755);
-    let changes = changed_file("usr/share/full/mine", "mine") + &changed_file("etc/changed", "mine");
-    let first = workshop.changed(&[old, other.clone()], &["one", "two"], &changes);
-    let new = package("one").version("2-r0").file("usr/share/new", "new");
-
-    let both = workshop.upgrade(&first.dir.join("tree.tar"), &[new, other], &[]);
-
-    let is_there = |path: &&str| both.ours.listing.get(path).is_some();
-    let looked_for = [
-        "usr/share/gone",
-        "usr/share/full/file",
-        "etc/gone",
-        "srv/empty",
-        "usr/share/moved",
-        "usr/share/full/mine",
-        "etc/changed",
-        "srv/shared",
-        "usr/share/new",
-    ];
-    let there: Vec<&str> = looked_for.into_iter().filter(is_there).collect();
-    assert_eq!(there, ["usr/share/full/mine", "etc/changed", "srv/shared", "usr/share/new"]);
-}
-
-#[test]
-fn a_removed_package_leaves_what_is_not_its_own_and_what_was_changed_in_etc() {
-    let Some(workshop) = workshop("a_removed_package_leaves_what_is_not_its_own_and_what_was_changed_in_etc")
-    else {
-        return;
-    };
-    let one = package("one").file("etc/one/changed", "old").file("etc/one/same", "old").depends("needed");
-    let one = one.directory("srv/shared", 0o711).file("usr/share/one/file", "old").link("usr/link", "share");
-    let two = package("two").directory("srv/shared", 0o722);
-    let needed = package("needed").file("usr/lib/needed", "needed");
-    let changes = changed_file("etc/one/changed", "mine") + &changed_file("usr/share/one/file", "mine");
-    let first = workshop.changed(&[one, two, needed], &["one", "two"], &changes);
-
-    let both = workshop.remove(&first.dir.join("tree.tar"), &["one"], &[]);
-
-    let looked_for =
-        ["etc/one/changed", "etc/one/same", "usr/share/one", "usr/link", "usr/lib", "srv/shared"];
-    let is_there = |path: &&str| both.ours.listing.get(path).is_some();
-    assert_eq!(
-        looked_for.into_iter().filter(is_there).collect::<Vec<_>>(),
-        ["etc/one/changed", "srv/shared"]
-    );
-    assert_eq!(both.ours.listing.text("etc/apk/world"), "ground\ntwo\n");
 }
 
 #[test]
@@ -448,19 +394,6 @@ fn a_directory_where_a_link_to_one_is_lies_behind_the_link() {
     assert_eq!((both.mode("srv/data"), both.mode("srv/data/deep")), (0o750, 0o700));
     assert_eq!(both.ours.listing.entry("data").kind, Kind::Link);
     assert_eq!(both.owner("data/file").as_deref(), Some("two"));
-}
-
-#[test]
-fn what_lies_behind_a_link_goes_with_its_package() {
-    let Some(workshop) = workshop("what_lies_behind_a_link_goes_with_its_package") else { return };
-    let one = package("one").directory("srv/data", 0o755).link("data", "srv/data");
-    let two = package("two").depends("one").file("data/sub/file", "two");
-    let before = workshop.install(&[one, two], &["one", "two"]);
-
-    let after = workshop.remove(&before.tar, &["two"], &[]);
-
-    assert!(after.ours.listing.get("srv/data/sub").is_none());
-    assert_eq!(after.ours.listing.entry("data").kind, Kind::Link);
 }
 
 #[test]

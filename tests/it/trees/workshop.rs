@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use apkcompose::apk::package::{ScriptKind, Scripts};
 use apkcompose::apk::package_info::PackageInfo;
@@ -12,7 +13,7 @@ use apkcompose::content::Content;
 use apkcompose::path::TreePath;
 use flate2::write::GzEncoder;
 
-use super::{OurTree, Ours, assert_equal};
+use super::{LATE, OurTree, Ours, assert_equal};
 use crate::made::{self, Made};
 use crate::support::command::Dir;
 use crate::support::data::Alpine;
@@ -87,6 +88,11 @@ impl Package {
 
     pub(super) fn priority(mut self, priority: u32) -> Self {
         self.info.replaces_priority = priority;
+        self
+    }
+
+    pub(super) fn install_if(mut self, condition: &str) -> Self {
+        self.info.install_if.push(condition.to_owned());
         self
     }
 
@@ -263,11 +269,34 @@ impl Workshop {
     pub(super) fn remove(&self, base: &Path, names: &[&str], more: &[Exception]) -> Both {
         let repository = self.repository("second", &[]);
         let tar = self.compressed(base);
-        let reference =
-            self.apk(reference::over_tar(&self.alpine, &tar, "x86_64"), &repository).delete(names);
+        let reference = self.apk(reference::over_tar(&self.alpine, &tar, "x86_64"), &repository).purge(names);
         let ours = self.ours(&tar.display().to_string(), &repository, &[]);
         let ours = ours.without(names);
         Both::of(&reference, ours, &[&OVER, more].concat(), &repository)
+    }
+
+    /// The real apk's tree after `names` were taken out of the tree `base` without `--purge`.
+    pub(super) fn delete(&self, base: &Path, names: &[&str]) -> ReferenceTree {
+        let repository = self.repository("second", &[]);
+        let tar = self.compressed(base);
+        self.apk(reference::over_tar(&self.alpine, &tar, "x86_64"), &repository).delete(names)
+    }
+
+    /// The tree `base` after a shell `script` has been run in its root directory. What that touched has the time of
+    /// the packages.
+    pub(super) fn edited(&self, base: &Path, script: &str) -> PathBuf {
+        let root = Dir::new();
+        let edited = self.dir.join("edited.tar");
+        let whole = format!(
+            "tar -xpf '{}' --numeric-owner && ({script}) && find . -newermt @{LATE} -exec touch -h -d @{BUILT} {{}} + && \
+             tar -cf '{}' --numeric-owner .",
+            base.display(),
+            edited.display()
+        );
+        let shell = Command::new("sh").args(["-euc", &whole]).current_dir(root.path()).output();
+        let shell = shell.unwrap_or_else(|error| panic!("cannot run sh: {error}"));
+        assert!(shell.status.success(), "{script}: {}", String::from_utf8_lossy(&shell.stderr));
+        edited
     }
 
     pub(super) fn compressed(&self, tar: &Path) -> PathBuf {
