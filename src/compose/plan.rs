@@ -495,7 +495,7 @@ impl<'a> Solver<'a> {
             .map(|(_, index)| index.index())
             .any(|index| {
                 index.providers(name).any(|provider| {
-                    let identity = index.package(provider.package).and_then(Package::identity);
+                    let identity = || index.package(provider.package).and_then(Package::identity);
                     constraint.accepts(provider.version, identity)
                 })
             })

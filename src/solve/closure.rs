@@ -125,7 +125,7 @@ impl<'a> Closure<'a> {
     pub fn satisfying(&self, dependency: &Dependency) -> Vec<Member> {
         let holders = self.holders.get(&*dependency.name).map(Vec::as_slice).unwrap_or_default();
         let satisfies = |(member, version): &&(Member, Option<&str>)| {
-            let identity = self.package(*member).and_then(Package::identity);
+            let identity = || self.package(*member).and_then(Package::identity);
             dependency.constraint.accepts(*version, identity)
         };
         let mut members: Vec<Member> = holders.iter().filter(satisfies).map(|(member, _)| *member).collect();

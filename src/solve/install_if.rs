@@ -35,6 +35,7 @@ impl Decider<'_> {
         }
         if self.state.names[node.name].holder == Holder::Open {
             self.state.names[node.name].awaited = true;
+            self.mark_undecided(node.name);
             self.mark_dirty(node.name);
         }
     }

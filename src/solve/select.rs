@@ -17,8 +17,13 @@ use super::{Options, Request};
 
 /// Decides every name the world needs.
 pub(super) fn decide(graph: &Graph<'_>, request: &Request) -> State {
-    let mut decider =
-        Decider { graph, state: State::new(graph), options: request.options, dirty: VecDeque::new() };
+    let mut decider = Decider {
+        graph,
+        state: State::new(graph),
+        options: request.options,
+        dirty: VecDeque::new(),
+        undecided: Vec::new(),
+    };
     for name in request.requested.iter().filter_map(|name| graph.id_of(name)) {
         decider.state.names[name].requested = true;
     }
@@ -39,7 +44,13 @@ pub(super) struct Decider<'g> {
     options: Options,
     /// Names to look at again, in the order they became so.
     dirty: VecDeque<NameId>,
+    /// The names that need a decision, and some that did, in no order.
+    undecided: Vec<NameId>,
 }
+
+/// What makes a name more urgent than another, the greater: that nothing more can come of it, that it selects itself,
+/// that it was asked for, that a package has it for its own, how near the world it is.
+type Urgency = (bool, bool, bool, bool, u32);
 
 impl Decider<'_> {
     fn run(&mut self) {
@@ -72,6 +83,13 @@ impl Decider<'_> {
         let state = &mut self.state.names[name];
         if !std::mem::replace(&mut state.dirty, true) {
             self.dirty.push_back(name);
+        }
+    }
+
+    /// A name has come to need a decision.
+    pub(super) fn mark_undecided(&mut self, name: NameId) {
+        if !std::mem::replace(&mut self.state.names[name].undecided, true) {
+            self.undecided.push(name);
         }
     }
 
@@ -114,6 +132,7 @@ impl Decider<'_> {
         if self.state.names[name].required > 1 {
             return;
         }
+        self.mark_undecided(name);
         // Its packages may now be chosen for the other names they provide without anybody naming them.
         let own = graph.names[name].providers.iter().map(|provider| &graph.packages[provider.package]);
         for (provided, _) in own.filter(|node| node.name == name).flat_map(|node| &node.provides) {
@@ -330,29 +349,43 @@ impl Decider<'_> {
     // Choosing.
 
     /// Of the open names that need a decision, the one to decide next.
-    fn most_urgent(&self) -> Option<NameId> {
-        let urgency = |name: &NameId| {
-            let (state, known) = (&self.state.names[*name], &self.graph.names[*name]);
-            let selects_itself = state.awaited
-                || known.providers.iter().any(|provider| {
-                    self.state.is_selectable(provider.package)
-                        && self.selects_itself(provider.package, provider.version)
-                });
-            let has_package =
-                known.providers.iter().any(|provider| self.graph.packages[provider.package].name == *name);
-            (
-                state.settled && state.open_dependants == 0,
-                selects_itself,
-                state.requested,
-                has_package,
-                known.order,
-            )
-        };
-        let open = self.state.names.keys().filter(|name| {
-            let state = &self.state.names[*name];
-            state.holder == Holder::Open && (state.required > 0 || state.awaited) && !state.undecidable
+    fn most_urgent(&mut self) -> Option<NameId> {
+        let names = &mut self.state.names;
+        self.undecided.retain(|name| {
+            let state = &mut names[*name];
+            state.undecided =
+                state.holder == Holder::Open && (state.required > 0 || state.awaited) && !state.undecidable;
+            state.undecided
         });
-        open.max_by_key(urgency)
+        let mut most_urgent: Option<(Urgency, NameId)> = None;
+        for name in &self.undecided {
+            let at_best = self.urgency(*name, true);
+            // Whether it selects itself is only looked at where it matters: that takes the most time.
+            if most_urgent.is_some_and(|(known, _)| at_best < known) {
+                continue;
+            }
+            let urgency = self.urgency(*name, self.can_select_itself(*name));
+            if most_urgent.is_none_or(|known| (urgency, *name) > known) {
+                most_urgent = Some((urgency, *name));
+            }
+        }
+        most_urgent.map(|(_, name)| name)
+    }
+
+    /// How urgent a name is that needs a decision, if it selects itself or not.
+    fn urgency(&self, name: NameId, selects_itself: bool) -> Urgency {
+        let (state, known) = (&self.state.names[name], &self.graph.names[name]);
+        let settled = state.settled && state.open_dependants == 0;
+        (settled, selects_itself, state.requested, known.has_package, known.order)
+    }
+
+    /// Whether one of the candidates for a name may be chosen without anybody naming it.
+    fn can_select_itself(&self, name: NameId) -> bool {
+        self.state.names[name].awaited
+            || self.graph.names[name].providers.iter().any(|provider| {
+                self.state.is_selectable(provider.package)
+                    && self.selects_itself(provider.package, provider.version)
+            })
     }
 
     /// Gives a name its best candidate, or nothing.

@@ -40,6 +40,8 @@ pub(super) struct NameState {
     pub(super) undecidable: bool,
     /// A package of this name comes by itself.
     pub(super) awaited: bool,
+    /// It is among the names that need a decision.
+    pub(super) undecided: bool,
     /// Waits to be looked at again.
     pub(super) dirty: bool,
     /// Who provides it has changed, which its dependants have to look at.
@@ -82,6 +84,7 @@ impl State {
             passed: false,
             undecidable: false,
             awaited: false,
+            undecided: false,
             dirty: false,
             changed: false,
             doubtful: false,
@@ -139,7 +142,7 @@ impl Graph<'_> {
         let node = &self.packages[package];
         let constraint = &need.dependency.constraint;
         node.provides.iter().any(|(name, version)| {
-            *name == need.name && constraint.accepts(*version, node.package.identity())
+            *name == need.name && constraint.accepts(*version, || node.package.identity())
         })
     }
 }

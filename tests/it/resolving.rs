@@ -141,6 +141,17 @@ fn refusals_are_answers_too_each_of_its_kind() {
 }
 
 #[test]
+fn a_tag_that_no_repository_has_is_named_with_those_there_are() {
+    let dir = Dir::new();
+    dir.write("repo", index(&["a 1"]));
+    let ask = |repository: &str| {
+        let command = resolve(&dir).args(["--repository", "repo", "--repository", repository, "a@egde"]);
+        command.fails_with(6).stderr_text()
+    };
+    insta::assert_snapshot!(ask("repo") + &ask("@edge=repo"));
+}
+
+#[test]
 fn a_dependency_takes_the_place_of_what_the_world_says_of_the_name() {
     let dir = Dir::new();
     dir.write("repo", index(&["a 1", "a 2", "b 1"]));
