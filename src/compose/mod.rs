@@ -31,6 +31,7 @@ pub mod sources;
 pub mod squash;
 pub mod stage;
 mod starts;
+mod stock;
 
 pub use build::{Architectures, BuildOptions, build};
 pub use error::Error;
