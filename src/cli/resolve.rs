@@ -19,7 +19,7 @@ use crate::compose::resolve::{self, GivenRepository, ResolveError, ResolveReques
 use crate::fetch::Unsigned;
 use crate::kind::Kind;
 use crate::profile::Invalid;
-use crate::solve::{Ambition, Availability, Options, Refusal, Upgrade};
+use crate::solve::{Ambition, Availability, Options, Refusal, Scope, Upgrade};
 
 pub(super) fn run(arguments: &Resolve) -> Result<(), Failure> {
     match &arguments.profile {
@@ -154,6 +154,12 @@ fn request(arguments: &Resolve) -> Result<ResolveRequest, Failure> {
                 Availability::InstalledToo
             },
             ambition: if arguments.latest { Ambition::Latest } else { Ambition::Installable },
+            // As with apk, where `upgrade --available NAME` is about everything too.
+            scope: if arguments.dependencies.is_empty() || arguments.available {
+                Scope::Everything
+            } else {
+                Scope::Requested
+            },
         },
     })
 }

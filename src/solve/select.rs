@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 
 use super::graph::{Graph, NameId, Need, Node, PackageId};
 use super::preference::Preference;
-use super::state::{Holder, State};
+use super::state::{Choice, Holder, State};
 use super::tags::TagSet;
-use super::{Options, Request};
+use super::{Options, Request, Scope};
 
 /// Decides every name the world needs.
 pub(super) fn decide(graph: &Graph<'_>, request: &Request) -> State {
@@ -24,6 +24,11 @@ pub(super) fn decide(graph: &Graph<'_>, request: &Request) -> State {
         dirty: VecDeque::new(),
         undecided: Vec::new(),
     };
+    if request.options.scope == Scope::Everything {
+        for package in graph.packages.keys() {
+            decider.state.packages[package].choice = Choice::of(request.options);
+        }
+    }
     for name in request.requested.iter().filter_map(|name| graph.id_of(name)) {
         decider.state.names[name].requested = true;
     }
@@ -46,6 +51,15 @@ pub(super) struct Decider<'g> {
     dirty: VecDeque<NameId>,
     /// The names that need a decision, and some that did, in no order.
     undecided: Vec<NameId>,
+}
+
+/// What the world gives to packages, and they to what they need.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Legacy {
+    /// The tags they may come from.
+    allowed: TagSet,
+    /// How to choose between them and others.
+    choice: Choice,
 }
 
 /// What makes a name more urgent than another, the greater: that nothing more can come of it, that it selects itself,
@@ -94,7 +108,7 @@ impl Decider<'_> {
     }
 
     fn preference(&self) -> Preference<'_> {
-        Preference { graph: self.graph, state: &self.state, options: self.options }
+        Preference { graph: self.graph, state: &self.state }
     }
 
     // Requiring.
@@ -102,7 +116,9 @@ impl Decider<'_> {
     fn require_of_world(&mut self, need: &Need) {
         let tag = need.dependency.tag.as_ref();
         let allowed = self.graph.universe.tags.set_of(tag);
-        self.require(need, None, allowed);
+        let is_requested = self.state.names[need.name].requested;
+        let choice = if is_requested { Choice::of(self.options) } else { Choice::default() };
+        self.require(need, None, Legacy { allowed, choice });
         if tag.is_some() && !need.dependency.conflict {
             for provider in &self.graph.names[need.name].providers {
                 if self.graph.fits(provider.package, need) {
@@ -118,10 +134,16 @@ impl Decider<'_> {
             return;
         }
         let graph = self.graph;
-        let allowed = self.state.packages[package].allowed;
+        let legacy = self.legacy(package);
         for need in &graph.packages[package].depends {
-            self.require(need, Some(package), allowed);
+            self.require(need, Some(package), legacy);
         }
+    }
+
+    /// What what a package needs inherits from it.
+    pub(super) fn legacy(&self, package: PackageId) -> Legacy {
+        let state = &self.state.packages[package];
+        Legacy { allowed: state.allowed, choice: state.choice }
     }
 
     /// Requires a name.
@@ -141,7 +163,7 @@ impl Decider<'_> {
     }
 
     /// Drops the providers that do not fit a need, or, of a conflict, those that do.
-    fn require(&mut self, need: &Need, by: Option<PackageId>, allowed: TagSet) {
+    fn require(&mut self, need: &Need, by: Option<PackageId>, legacy: Legacy) {
         let graph = self.graph;
         if !need.dependency.conflict {
             self.want(need.name);
@@ -153,7 +175,7 @@ impl Decider<'_> {
                 continue;
             }
             match (need.dependency.conflict, graph.fits(provider.package, need)) {
-                (false, true) => self.inherit(provider.package, allowed),
+                (false, true) => self.inherit(provider.package, legacy),
                 (true, true) if by != Some(provider.package) => self.object(provider.package),
                 (false, false) => self.object(provider.package),
                 (true, _) => {}
@@ -161,14 +183,16 @@ impl Decider<'_> {
         }
     }
 
-    /// Lets a package come from more tags, and what it needs with it.
-    pub(super) fn inherit(&mut self, package: PackageId, allowed: TagSet) {
+    /// Lets a package come from more tags, or be chosen otherwise, and what it needs with it.
+    pub(super) fn inherit(&mut self, package: PackageId, legacy: Legacy) {
         let graph = self.graph;
         let mut growing = vec![package];
         while let Some(package) = growing.pop() {
             let state = &mut self.state.packages[package];
-            let grown = state.allowed.union(allowed);
-            if std::mem::replace(&mut state.allowed, grown) == grown || !state.applied {
+            let known = (state.allowed, state.choice);
+            state.allowed = known.0.union(legacy.allowed);
+            state.choice = known.1.or(legacy.choice);
+            if known == (state.allowed, state.choice) || !state.applied {
                 continue;
             }
             for need in graph.packages[package].depends.iter().filter(|need| !need.dependency.conflict) {

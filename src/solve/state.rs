@@ -4,6 +4,7 @@
 use super::graph::{Graph, NameId, Need, PackageId};
 use super::table::Table;
 use super::tags::TagSet;
+use super::{Ambition, Availability, Options, Upgrade};
 
 /// What is decided.
 pub(super) struct State {
@@ -54,6 +55,42 @@ pub(super) struct NameState {
     pub(super) shunned: Vec<PackageId>,
 }
 
+/// What of the request's options holds for a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Choice {
+    pub(super) upgrade: bool,
+    pub(super) available: bool,
+    pub(super) latest: bool,
+}
+
+impl Choice {
+    pub(super) fn of(options: Options) -> Self {
+        Self {
+            upgrade: options.upgrade == Upgrade::Yes,
+            available: options.availability == Availability::Repositories,
+            latest: options.ambition == Ambition::Latest,
+        }
+    }
+
+    /// What holds for one or the other.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            upgrade: self.upgrade | other.upgrade,
+            available: self.available | other.available,
+            latest: self.latest | other.latest,
+        }
+    }
+
+    /// What holds for both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            upgrade: self.upgrade & other.upgrade,
+            available: self.available & other.available,
+            latest: self.latest & other.latest,
+        }
+    }
+}
+
 /// What is decided about a package.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; any of them go together")]
 pub(super) struct PackageState {
@@ -69,6 +106,8 @@ pub(super) struct PackageState {
     pub(super) grouped: bool,
     /// The tags it may come from.
     pub(super) allowed: TagSet,
+    /// How to choose between it and others.
+    pub(super) choice: Choice,
     /// The tag it should come from.
     pub(super) preferred: TagSet,
 }
@@ -98,6 +137,7 @@ impl State {
             comes: false,
             grouped: false,
             allowed: TagSet::UNTAGGED,
+            choice: Choice::default(),
             preferred: TagSet::UNTAGGED,
         });
         Self { names, packages }

@@ -172,6 +172,33 @@ fn a_dependency_takes_the_place_of_what_the_world_says_of_the_name() {
 }
 
 #[test]
+fn options_hold_for_what_is_asked_for_and_what_that_needs_or_else_for_everything() {
+    let dir = Dir::new();
+    dir.write("repo", index(&["a 2 D:needed", "needed 2", "other 2", "a-doc 2 i:a docs", "docs 1"]));
+    dir.write("db", index(&["a 1 D:needed", "needed 1", "other 1", "a-doc 1 i:a docs", "docs 1"]));
+    dir.write("world", "a\nother\ndocs\n");
+    let upgraded = |arguments: &[&str]| -> Vec<String> {
+        let command = resolve(&dir).args(["--repository", "repo", "--installed", "db", "--world", "world"]);
+        let answer = command.args(["--format", "json"]).args(arguments).success().stdout_json();
+        let mut names: Vec<String> = answer["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| step["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+
+    // As the real apk 2.14.4 has it with `add --upgrade`, `add --latest` and `upgrade`.
+    assert_eq!(upgraded(&["--upgrade", "a"]), ["a", "a-doc", "needed"]);
+    assert_eq!(upgraded(&["--upgrade", "needed"]), ["needed"]);
+    assert_eq!(upgraded(&["--latest", "a"]), ["a", "a-doc", "needed"]);
+    assert_eq!(upgraded(&["--upgrade"]), ["a", "a-doc", "needed", "other"]);
+    assert_eq!(upgraded(&["a"]), [""; 0]);
+}
+
+#[test]
 fn a_repository_may_be_given_in_every_form_there_is() {
     let dir = Dir::new();
     let package = plain("a").made();
