@@ -200,16 +200,17 @@ impl fmt::Display for Tag {
 }
 
 impl Constraint {
-    /// Whether a provider with `version` (none: an unversioned provide) and `identity` satisfies it.
+    /// Whether a provider with `version` (none: an unversioned provide) and `identity`, which is seldom asked
+    /// for, satisfies it.
     #[must_use]
-    pub fn accepts(&self, version: Option<&str>, identity: Option<Identity>) -> bool {
+    pub fn accepts(&self, version: Option<&str>, identity: impl FnOnce() -> Option<Identity>) -> bool {
         match self {
             Self::Any => true,
             Self::Version(operator, wanted) => match version {
                 Some(version) => operator.accepts(version, wanted.as_str()),
                 None => operator.accepts_no_version(),
             },
-            Self::Identity(wanted) => identity == Some(*wanted),
+            Self::Identity(wanted) => identity() == Some(*wanted),
         }
     }
 }
@@ -231,7 +232,9 @@ impl Dependency {
     #[must_use]
     pub fn name_in(text: &str) -> &str {
         let text = text.strip_prefix('!').unwrap_or(text);
-        let end = text.find(|c| c == '@' || is_operator_char(c)).unwrap_or(text.len());
+        // Between `<` and `@` there is no byte that names have.
+        let ends = |byte: u8| matches!(byte, b'<'..=b'@' | b'~');
+        let end = text.bytes().position(ends).unwrap_or(text.len());
         text.get(..end).unwrap_or_default()
     }
 
@@ -439,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_provide_without_a_version_satisfies_only_upper_bounds() {
-        let none = |text: &str| parse(text).constraint.accepts(None, None);
+        let none = |text: &str| parse(text).constraint.accepts(None, || None);
         assert!(none("a") && none("a<1") && none("a<=1") && none("a<~1"));
         assert!(!none("a=1") && !none("a>1") && !none("a>=1") && !none("a~1"));
     }
@@ -449,14 +452,14 @@ mod tests {
         let identity: Identity = "Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=".parse().unwrap();
         let other: Identity = "Q16vHLRZoP2NZ2lLj3reL8p+l/YE4=".parse().unwrap();
         let wanted = parse(&format!("x><{identity}")).constraint;
-        assert!(wanted.accepts(Some("1"), Some(identity)));
-        assert!(!wanted.accepts(Some("1"), Some(other)));
-        assert!(!wanted.accepts(None, None));
+        assert!(wanted.accepts(Some("1"), || Some(identity)));
+        assert!(!wanted.accepts(Some("1"), || Some(other)));
+        assert!(!wanted.accepts(None, || None));
     }
 
     #[test]
     fn operators_are_sets_of_orders() {
-        let accepts = |text: &str, version: &str| parse(text).constraint.accepts(Some(version), None);
+        let accepts = |text: &str, version: &str| parse(text).constraint.accepts(Some(version), || None);
         assert!(accepts("a<=1", "1") && accepts("a<=1", "0") && !accepts("a<=1", "2"));
         assert!(accepts("a~1.2", "1.2.9") && !accepts("a~1.2", "1.3"));
         assert!(accepts("a<~1.2", "1.1") && accepts("a<~1.2", "1.2.9") && !accepts("a<~1.2", "1.3"));

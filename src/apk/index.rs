@@ -15,8 +15,9 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::dependency::{Dependency, DependencyError, Provide, is_package_name};
-use super::index_names::Names;
+use super::dependency::{Dependency, DependencyError, Provide};
+use super::index_names::{Mention, Names};
+use super::index_read::{Reader, of_index};
 use crate::digest::Identity;
 use crate::kind::{Explain, Kind};
 
@@ -93,34 +94,40 @@ pub enum Flaw {
 
 /// A place in the text of an index.
 #[derive(Debug, Clone, Copy, Default)]
-struct Span {
-    start: u32,
+pub(super) struct Span {
+    pub(super) start: u32,
     end: u32,
 }
 
 impl Span {
-    fn range(self) -> Range<usize> {
+    pub(super) fn of(range: Range<usize>) -> Self {
+        // MAX_INDEX_TEXT keeps both far below u32::MAX.
+        let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { start: number(range.start), end: number(range.end) }
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 }
 
 /// The fields of a stanza.
 #[derive(Debug, Clone, Default)]
-struct Record {
-    stanza: Span,
-    name: Span,
-    version: Span,
-    arch: Span,
-    depends: Span,
-    provides: Span,
-    install_if: Span,
-    origin: Span,
-    identity: Option<Identity>,
-    size: u64,
-    installed_size: u64,
-    build_time: Option<i64>,
-    provider_priority: u32,
-    unknown_field: Option<char>,
+pub(super) struct Record {
+    pub(super) stanza: Span,
+    pub(super) name: Span,
+    pub(super) version: Span,
+    pub(super) arch: Span,
+    pub(super) depends: Span,
+    pub(super) provides: Span,
+    pub(super) install_if: Span,
+    pub(super) origin: Span,
+    pub(super) identity: Span,
+    pub(super) size: u64,
+    pub(super) installed_size: u64,
+    pub(super) build_time: Option<i64>,
+    pub(super) provider_priority: u32,
+    pub(super) unknown_field: Option<char>,
 }
 
 /// The packages of a repository, in its order.
@@ -148,11 +155,15 @@ pub struct PackageNumber(pub u32);
 
 impl Index {
     /// Reads the text of an index; `name` says in errors what it is.
-    pub fn parse(name: &str, text: Vec<u8>) -> Result<Self, IndexError> {
-        Reader::new(name, text)?.read(|_, field, _| {
-            // Lower-case letters are for additions that may be ignored; upper-case ones are not.
-            if field.is_ascii_uppercase() { Ok(FieldUse::Unknown) } else { Ok(FieldUse::Known) }
-        })
+    pub fn parse(name: &str, text: impl AsRef<[u8]>) -> Result<Self, IndexError> {
+        let text = text.as_ref();
+        let mut reader = Reader::new(name, text.len(), of_index);
+        reader.take(text)?;
+        reader.finish()
+    }
+
+    pub(super) fn of(text: Box<str>, records: Vec<Record>, provided: Names, awaited: Names) -> Self {
+        Self { text, records, provided, awaited }
     }
 
     /// All packages.
@@ -190,28 +201,34 @@ impl Index {
         self.provided.of(name).filter_map(move |mention| {
             let package = PackageNumber(mention.package);
             let record = self.records.get(mention.package as usize)?;
-            let text = self.text.get(mention.range())?;
-            if mention.range() == record.name.range() {
+            let word = self.word(mention);
+            if mention.start == record.name.start {
                 let version = self.text.get(record.version.range())?;
-                return (text == name).then_some(Provider { package, version: Some(version) });
+                return (word == name).then_some(Provider { package, version: Some(version) });
             }
-            let (provided, version) = Provide::split(text)?;
+            let (provided, version) = Provide::split(word)?;
             (provided == name).then_some(Provider { package, version })
         })
+    }
+
+    /// The name that is mentioned and what belongs to it: a version, a bound.
+    fn word(&self, mention: Mention) -> &str {
+        let rest = self.text.get(mention.start as usize..).unwrap_or_default();
+        let end = rest.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
     }
 
     /// The packages that wait for that name, in the index's order. Whether their conditions hold, or are even
     /// well-formed, is another question.
     pub fn awaiting<'a>(&'a self, name: &'a str) -> impl Iterator<Item = PackageNumber> {
         self.awaited.of(name).filter_map(move |mention| {
-            let text = self.text.get(mention.range())?;
-            (Dependency::name_in(text) == name).then_some(PackageNumber(mention.package))
+            (Dependency::name_in(self.word(mention)) == name).then_some(PackageNumber(mention.package))
         })
     }
 
     /// All names that packages have or provide, some more than once, in no order.
     pub fn provided_names(&self) -> impl Iterator<Item = &str> {
-        self.provided.all().filter_map(|mention| self.text.get(mention.range())).map(Dependency::name_in)
+        self.provided.all().filter_map(|mention| Provide::split(self.word(mention))).map(|(name, _)| name)
     }
 }
 
@@ -260,7 +277,7 @@ impl<'a> Package<'a> {
     /// `C:`, if there is a usable one.
     #[must_use]
     pub fn identity(self) -> Option<Identity> {
-        self.record.identity
+        self.field(self.record.identity).parse().ok()
     }
 
     /// `S:`, the size of the package file in bytes.
@@ -341,7 +358,7 @@ impl<'a> Package<'a> {
         if let Some(field) = self.record.unknown_field {
             return Some(Flaw::UnknownField(field));
         }
-        if self.record.identity.is_none() {
+        if self.identity().is_none() {
             return Some(Flaw::Identity);
         }
         self.parse_depends().err().map(Flaw::Depends)
@@ -375,158 +392,6 @@ impl fmt::Debug for Package<'_> {
     }
 }
 
-/// What became of a field that is not one of an index's own.
-pub(super) enum FieldUse {
-    /// It is understood, or may be ignored.
-    Known,
-    /// It must be understood and is not.
-    Unknown,
-}
-
-/// Reads stanzas; shared with the installed database, which adds fields of its own.
-pub(super) struct Reader<'n> {
-    name: &'n str,
-    text: Box<str>,
-}
-
-impl<'n> Reader<'n> {
-    pub(super) fn new(name: &'n str, text: Vec<u8>) -> Result<Self, IndexError> {
-        let error = |line, flaw| IndexError { name: name.to_owned(), line, flaw };
-        if text.len() as u64 > MAX_INDEX_TEXT {
-            return Err(error(1, LineFlaw::TooLong));
-        }
-        match String::from_utf8(text) {
-            Ok(text) => Ok(Self { name, text: text.into_boxed_str() }),
-            Err(invalid) => {
-                let valid = invalid.as_bytes().get(..invalid.utf8_error().valid_up_to()).unwrap_or_default();
-                let line = valid.split(|byte| *byte == b'\n').count();
-                Err(error(line, LineFlaw::NotUtf8))
-            }
-        }
-    }
-
-    /// Reads all stanzas. `other` is told of each field that indexes do not have: the number of the
-    /// stanza it stands in, its letter, its value.
-    pub(super) fn read(
-        self,
-        mut other: impl FnMut(usize, char, &str) -> Result<FieldUse, LineFlaw>,
-    ) -> Result<Index, IndexError> {
-        let mut records = Vec::new();
-        let mut open: Option<Record> = None;
-        let mut at = 0;
-        let mut line_number = 0;
-        while at < self.text.len() {
-            line_number += 1;
-            let rest = self.text.get(at..).unwrap_or_default();
-            let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
-            let end = at + line.len();
-            let fail = |flaw| IndexError { name: self.name.to_owned(), line: line_number, flaw };
-            if line.is_empty() {
-                if let Some(record) = open.take() {
-                    records.push(complete(record, at).map_err(fail)?);
-                }
-            } else {
-                let number = records.len();
-                let record = open.get_or_insert_with(|| Record { stanza: span(at, at), ..Record::default() });
-                let (letter, value) = split_field(line).ok_or_else(|| fail(LineFlaw::Form))?;
-                let value_at = span(at + 2, end);
-                if !index_field(record, letter, value, value_at).map_err(fail)? {
-                    match other(number, letter, value).map_err(fail)? {
-                        FieldUse::Known => {}
-                        FieldUse::Unknown => record.unknown_field = Some(letter),
-                    }
-                }
-            }
-            at = end + 1;
-        }
-        if let Some(record) = open {
-            let flawed = |flaw| IndexError { name: self.name.to_owned(), line: line_number, flaw };
-            records.push(complete(record, self.text.len()).map_err(flawed)?);
-        }
-        let (provided, awaited) = names(&self.text, &records);
-        Ok(Index { text: self.text, records, provided, awaited })
-    }
-}
-
-/// The names of all packages, of what they provide, and of what they wait for.
-fn names(text: &str, records: &[Record]) -> (Names, Names) {
-    let (mut provided, mut awaited) = (Names::default(), Names::default());
-    for (number, record) in records.iter().enumerate() {
-        provided.add(number, text.get(record.name.range()).unwrap_or_default(), record.name.range());
-        for (word, range) in words(text, record.provides) {
-            if let Some((name, _)) = Provide::split(word) {
-                provided.add(number, name, range);
-            }
-        }
-        for (word, range) in words(text, record.install_if) {
-            awaited.add(number, Dependency::name_in(word), range);
-        }
-    }
-    provided.finish();
-    awaited.finish();
-    (provided, awaited)
-}
-
-/// The words of a field, and where they are in the text.
-fn words(text: &str, field: Span) -> impl Iterator<Item = (&str, Range<usize>)> {
-    let value = text.get(field.range()).unwrap_or_default();
-    let mut at = field.range().start;
-    let words = value.split(|c: char| c.is_ascii_whitespace()).map(move |word| {
-        let start = at;
-        at += word.len() + 1;
-        (word, start..start + word.len())
-    });
-    words.filter(|(word, _)| !word.is_empty())
-}
-
-fn span(start: usize, end: usize) -> Span {
-    // MAX_INDEX_TEXT keeps both far below u32::MAX.
-    Span { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
-}
-
-fn split_field(line: &str) -> Option<(char, &str)> {
-    let (letter, rest) = (line.chars().next()?, line.get(1..)?);
-    if !letter.is_ascii_alphabetic() {
-        return None;
-    }
-    Some((letter, rest.strip_prefix(':')?))
-}
-
-/// Takes in a field that indexes have; false for any other.
-fn index_field(record: &mut Record, letter: char, value: &str, at: Span) -> Result<bool, LineFlaw> {
-    let number = || value.parse::<u64>().map_err(|_| LineFlaw::Number(value.to_owned()));
-    match letter {
-        'P' if is_package_name(value) => record.name = at,
-        'P' => return Err(LineFlaw::Name(value.to_owned())),
-        'V' => record.version = at,
-        'A' => record.arch = at,
-        'D' => record.depends = at,
-        'p' => record.provides = at,
-        'i' => record.install_if = at,
-        'o' => record.origin = at,
-        'C' => record.identity = value.parse().ok(),
-        'S' => record.size = number()?,
-        'I' => record.installed_size = number()?,
-        't' => record.build_time = Some(value.parse().map_err(|_| LineFlaw::Number(value.to_owned()))?),
-        'k' => {
-            record.provider_priority = value.parse().map_err(|_| LineFlaw::Number(value.to_owned()))?;
-        }
-        'T' | 'U' | 'L' | 'm' | 'c' => {}
-        _ => return Ok(false),
-    }
-    Ok(true)
-}
-
-fn complete(mut record: Record, end: usize) -> Result<Record, LineFlaw> {
-    for (letter, field) in [('P', record.name), ('V', record.version)] {
-        if field.range().is_empty() {
-            return Err(LineFlaw::Incomplete(letter));
-        }
-    }
-    record.stanza.end = span(end, end).end;
-    Ok(record)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -536,11 +401,11 @@ mod tests {
         k:10\nD:so:x !y\np:so:libc.musl-x86_64.so.1=1 cmd:ldd\ni:a b=1\n";
 
     fn index(text: &str) -> Index {
-        Index::parse("index", text.as_bytes().to_vec()).unwrap()
+        Index::parse("index", text.as_bytes()).unwrap()
     }
 
     fn flaw(text: &str) -> (usize, LineFlaw) {
-        let error = Index::parse("index", text.as_bytes().to_vec()).unwrap_err();
+        let error = Index::parse("index", text.as_bytes()).unwrap_err();
         (error.line, error.flaw)
     }
 
@@ -594,7 +459,7 @@ mod tests {
         assert_eq!(flaw("P:a\nV:1\nS:many\n"), (3, LineFlaw::Number("many".to_owned())));
         assert_eq!(flaw("P:a\n\nP:b\n"), (2, LineFlaw::Incomplete('V')));
         assert_eq!(flaw("V:1\n"), (1, LineFlaw::Incomplete('P')));
-        let error = Index::parse("index", b"P:a\nV:\xff\n".to_vec()).unwrap_err();
+        let error = Index::parse("index", b"P:a\nV:\xff\n").unwrap_err();
         assert_eq!((error.line, error.flaw), (2, LineFlaw::NotUtf8));
     }
 

@@ -8,12 +8,13 @@
 //!
 //! Source: spec apk v2, "APKINDEX.tar.gz"; design, "Trust".
 
-use crate::archive::gzip::{self, GzipError};
+use crate::archive::gzip::{GzipError, Member};
 use crate::archive::tar_read::{EntryKind, TarError, TarReader};
 use crate::kind::{Explain, Kind};
 
 use super::index::{Index, IndexError, MAX_INDEX_TEXT};
-use super::keys::{KeyName, Keyring, MessageDigests, SignatureError};
+use super::index_read::{self, Reader};
+use super::keys::{KeyName, Keyring, SignatureError};
 use super::signature::{self, Signature, SignatureMemberError};
 
 /// The longest `DESCRIPTION`, in bytes.
@@ -22,6 +23,11 @@ const MAX_DESCRIPTION: u64 = 160;
 pub const MAX_INDEX_FILE: u64 = 64 << 20;
 /// What the second member may inflate to, in bytes: the index, and room for headers and small entries.
 const MAX_MEMBER: u64 = MAX_INDEX_TEXT + (1 << 20);
+
+/// How much of the text is inflated at a time, in bytes: it is read while the processor has it at hand.
+const PIECE: usize = 128 << 10;
+/// How many times as long as its compressed form a text may be before room for it is made piece by piece.
+const USUAL_RATIO: usize = 8;
 
 /// An index whose signature was found good.
 #[derive(Debug)]
@@ -112,11 +118,9 @@ impl VerifiedIndex {
     /// Checks the index file `file` against `keyring`, then reads it; `name` says in errors what its lines are of.
     pub fn check(name: &str, file: &[u8], keyring: &Keyring) -> Result<Self, IndexFileError> {
         let (signatures, signed) = split(file)?;
-        let key =
-            keyring.verify(&signatures, &MessageDigests::of(signed)).map_err(IndexFileError::Signature)?;
-        let contents = read_member(signed)?;
-        let index = Index::parse(name, contents.index).map_err(IndexFileError::Text)?;
-        Ok(Self { index, description: contents.description, key, signed_time: contents.time })
+        let key = keyring.verify_message(&signatures, signed).map_err(IndexFileError::Signature)?;
+        let Contents { index, description, time } = read_member(name, signed)?;
+        Ok(Self { index, description, key, signed_time: time })
     }
 
     /// What the repository offers.
@@ -149,11 +153,11 @@ impl VerifiedIndex {
 /// an index says what somebody claims. A signature that one of the keys did not make is refused all the same.
 pub fn read_unsigned(name: &str, file: &[u8], keyring: &Keyring) -> Result<Index, IndexFileError> {
     let (signatures, signed) = split(file)?;
-    match keyring.verify(&signatures, &MessageDigests::of(signed)) {
+    match keyring.verify_message(&signatures, signed) {
         Err(error) if !error.is_for_want_of_a_key() => return Err(IndexFileError::Signature(error)),
         Ok(_) | Err(_) => {}
     }
-    Index::parse(name, read_member(signed)?.index).map_err(IndexFileError::Text)
+    Ok(read_member(name, signed)?.index)
 }
 
 /// The signatures of an index file, and what they sign.
@@ -168,37 +172,46 @@ fn split(file: &[u8]) -> Result<(Vec<Signature>, &[u8]), IndexFileError> {
 }
 
 struct Contents {
-    index: Vec<u8>,
+    index: Index,
     description: String,
     time: i64,
 }
 
 /// What is in `signed`, one gzip member. Nothing may follow it, so that it is all there is to sign.
-fn read_member(signed: &[u8]) -> Result<Contents, IndexFileError> {
-    let mut behind = signed;
-    let tar = gzip::inflate_member(&mut behind, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
-    if !behind.is_empty() {
-        return Err(IndexFileError::Trailing);
+fn read_member(name: &str, signed: &[u8]) -> Result<Contents, IndexFileError> {
+    let mut member = Member::open(signed, MAX_MEMBER).map_err(IndexFileError::Gzip)?;
+    let contents = read(name, &mut member, signed.len());
+    // Where the tar was read to its end, that must be all there is, whatever was found in it.
+    if matches!(contents, Ok(_) | Err(IndexFileError::NoIndex)) {
+        let behind = member.finish().map_err(IndexFileError::Gzip)?;
+        if !behind.is_empty() {
+            return Err(IndexFileError::Trailing);
+        }
     }
-    read(&tar)
+    contents
 }
 
-fn read(tar: &[u8]) -> Result<Contents, IndexFileError> {
+/// Takes what is wanted out of the tar while it is inflated, which it is from `compressed` bytes.
+fn read(name: &str, tar: &mut Member<&[u8]>, compressed: usize) -> Result<Contents, IndexFileError> {
     let mut reader = TarReader::new(tar);
     let (mut index, mut description) = (None, None);
     let mut time = 0;
-    while let Some(entry) = reader.next_entry().map_err(IndexFileError::Tar)? {
-        let (name, slot, limit) = match entry.path.as_slice() {
-            b"APKINDEX" => ("APKINDEX", &mut index, MAX_INDEX_TEXT),
-            b"DESCRIPTION" => ("DESCRIPTION", &mut description, MAX_DESCRIPTION),
-            _ => continue,
+    while let Some(entry) = reader.next_entry().map_err(of_tar)? {
+        let check = |name, is_first: bool| match entry.kind {
+            EntryKind::File if is_first => Ok(()),
+            _ => Err(IndexFileError::Entry(name)),
         };
-        if entry.kind != EntryKind::File {
-            return Err(IndexFileError::Entry(name));
-        }
-        let data = reader.read_small(limit).map_err(IndexFileError::Tar)?;
-        if slot.replace(data).is_some() {
-            return Err(IndexFileError::Entry(name));
+        match entry.path.as_slice() {
+            b"APKINDEX" => {
+                check("APKINDEX", index.is_none())?;
+                let room = compressed.saturating_mul(USUAL_RATIO).min(entry.size.try_into().unwrap_or(0));
+                index = Some(read_text(name, &mut reader, room)?);
+            }
+            b"DESCRIPTION" => {
+                check("DESCRIPTION", description.is_none())?;
+                description = Some(reader.read_small(MAX_DESCRIPTION).map_err(of_tar)?);
+            }
+            _ => continue,
         }
         time = time.max(entry.mtime);
     }
@@ -208,4 +221,28 @@ fn read(tar: &[u8]) -> Result<Contents, IndexFileError> {
         .filter(|character| !character.is_control())
         .collect();
     Ok(Contents { index: index.ok_or(IndexFileError::NoIndex)?, description, time })
+}
+
+/// Reads the text of the index while it is inflated. It is thought to be `room` bytes long.
+fn read_text(
+    name: &str,
+    tar: &mut TarReader<&mut Member<&[u8]>>,
+    room: usize,
+) -> Result<Index, IndexFileError> {
+    let mut reader = Reader::new(name, room, index_read::of_index);
+    let mut piece = vec![0; PIECE];
+    loop {
+        match tar.read_data(&mut piece).map_err(of_tar)? {
+            0 => return reader.finish().map_err(IndexFileError::Text),
+            count => reader.take(piece.get(..count).unwrap_or_default()).map_err(IndexFileError::Text)?,
+        }
+    }
+}
+
+/// What an error met while reading the tar through the member really is.
+fn of_tar(error: TarError) -> IndexFileError {
+    match error {
+        TarError::Read(error) => IndexFileError::Gzip(GzipError::of_io(error)),
+        error => IndexFileError::Tar(error),
+    }
 }

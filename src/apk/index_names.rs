@@ -1,48 +1,48 @@
 //! Who provides which name, in one index.
 //!
 //! A solution asks for a few hundred of an index's seventy thousand names. They are found by hash: every
-//! name that a package has, provides or waits for is hashed once, when the index is read, and laid out in
-//! buckets; the names themselves stay where they are, in the text. The hash has a seed of its own in every process, so
-//! that nobody can write an index whose names all fall together. What comes out is always in the index's order.
+//! name that a package has, provides or waits for is hashed once, when the index is read; the names themselves stay
+//! where they are, in the text. The hash has a seed of its own in every process, so that nobody can write an index
+//! whose names all fall together. What comes out is always in the index's order.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::ops::Range;
+
+use super::index::Span;
 
 /// A name in the text of an index, by one of its packages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mention {
     hash: u32,
     pub(super) package: u32,
-    /// Where the name begins in the text, and what belongs to it ends.
-    start: u32,
-    end: u32,
+    /// Where the name begins in the text, or the `!` before it.
+    pub(super) start: u32,
+    /// The next mention whose name may be the same.
+    next: u32,
 }
 
-impl Mention {
-    /// The name and what belongs to it: a version, a bound.
-    pub(super) fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-}
+/// No mention.
+const NONE: u32 = u32::MAX;
 
 /// Mentions by name.
 #[derive(Default)]
 pub(super) struct Names {
     seed: RandomState,
     mentions: Vec<Mention>,
-    /// Where each bucket begins, and the last ends; empty until all are known.
+    /// The first mention of each bucket; empty until all are known.
     buckets: Vec<u32>,
-    shift: u32,
 }
 
 impl Names {
-    /// Notes that `package` mentions `name`, which with all that belongs to it is at `range` of the text.
-    pub(super) fn add(&mut self, package: usize, name: &str, range: Range<usize>) {
+    /// No names, with room for some.
+    pub(super) fn with_room(mentions: usize) -> Self {
+        Self { mentions: Vec::with_capacity(mentions), ..Self::default() }
+    }
+
+    /// Notes that `package` mentions `name`, which is at the beginning of `at` in the text.
+    pub(super) fn add(&mut self, package: usize, name: &str, at: Span) {
         // An index's text is far below 2^32 bytes, and a package takes more than one of them.
-        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let hash = self.hash(name);
-        let (start, end) = (number(range.start), number(range.end));
-        self.mentions.push(Mention { hash, package: number(package), start, end });
+        let package = u32::try_from(package).unwrap_or(u32::MAX);
+        self.mentions.push(Mention { hash: self.hash(name), package, start: at.start, next: NONE });
     }
 
     fn hash(&self, name: &str) -> u32 {
@@ -50,50 +50,26 @@ impl Names {
         u32::try_from(self.seed.hash_one(name) >> 32).unwrap_or_default()
     }
 
-    fn bucket(&self, hash: u32) -> usize {
-        hash.checked_shr(self.shift).unwrap_or_default() as usize
-    }
-
-    /// Lays them out. Nothing is found before.
+    /// Makes them be found. Nothing is before.
     pub(super) fn finish(&mut self) {
-        let bits = self.mentions.len().max(1).ilog2().saturating_sub(1);
-        self.shift = 32 - bits;
-        let mut begins = vec![0_u32; (1 << bits) + 1];
-        for mention in &self.mentions {
-            if let Some(count) = begins.get_mut(self.bucket(mention.hash) + 1) {
-                *count += 1;
+        self.mentions.shrink_to_fit();
+        self.buckets = vec![NONE; self.mentions.len().next_power_of_two()];
+        let mask = self.buckets.len() - 1;
+        for (number, mention) in self.mentions.iter_mut().enumerate().rev() {
+            if let Some(first) = self.buckets.get_mut(mention.hash as usize & mask) {
+                mention.next = std::mem::replace(first, u32::try_from(number).unwrap_or(NONE));
             }
         }
-        let mut sum = 0;
-        for begin in &mut begins {
-            sum += *begin;
-            *begin = sum;
-        }
-        let mut at = begins.clone();
-        let mut laid_out = self.mentions.clone();
-        for mention in &self.mentions {
-            let bucket = at.get_mut(self.bucket(mention.hash));
-            if let Some(slot) = bucket.and_then(|at| {
-                let slot = laid_out.get_mut(*at as usize);
-                *at += 1;
-                slot
-            }) {
-                *slot = *mention;
-            }
-        }
-        (self.mentions, self.buckets) = (laid_out, begins);
     }
 
     /// The mentions that may be of `name`, in the order they were added; some may be of another.
     pub(super) fn of<'s>(&'s self, name: &str) -> impl Iterator<Item = Mention> + use<'s> {
         let hash = self.hash(name);
-        let bucket = self.bucket(hash);
-        let range = match self.buckets.get(bucket..) {
-            Some([begin, end, ..]) => *begin as usize..*end as usize,
-            _ => 0..0,
-        };
-        let mentions = self.mentions.get(range).unwrap_or_default();
-        mentions.iter().copied().filter(move |mention| mention.hash == hash)
+        let bucket = hash as usize & self.buckets.len().saturating_sub(1);
+        let first = self.buckets.get(bucket).copied().unwrap_or(NONE);
+        let mention = |number: u32| self.mentions.get(number as usize).copied();
+        std::iter::successors(mention(first), move |last| mention(last.next))
+            .filter(move |mention| mention.hash == hash)
     }
 
     /// All mentions, in no order.
@@ -111,7 +87,7 @@ mod tests {
         for count in [0, 1, 2, 3, 10, 1000] {
             let mut names = Names::default();
             for number in 0..count {
-                names.add(number, &format!("n{}", number % 7), number..number + 1);
+                names.add(number, &format!("n{}", number % 7), Span::of(number..number + 1));
             }
             names.finish();
             for name in 0..8 {

@@ -10,7 +10,8 @@
 use std::fmt::Write as _;
 
 use super::dependency::{Dependency, Provide, Tag};
-use super::index::{FieldUse, Index, IndexError, LineFlaw, Package, Reader};
+use super::index::{Index, IndexError, LineFlaw, Package};
+use super::index_read::{FieldUse, Reader};
 use super::version::Version;
 use crate::digest::Sha1;
 use crate::path::TreePath;
@@ -145,7 +146,7 @@ impl InstalledPackage {
     /// Whether it, or something it provides, satisfies `dependency`, which is no conflict.
     pub fn provides(&self, dependency: &Dependency) -> bool {
         let constraint = &dependency.constraint;
-        let identity = self.field('C').parse().ok();
+        let identity = || self.field('C').parse().ok();
         if *dependency.name == *self.name() && constraint.accepts(Some(self.version()), identity) {
             return true;
         }
@@ -212,15 +213,18 @@ pub struct InstalledText {
 
 impl InstalledText {
     /// Reads the text; `name` says in errors where it is from.
-    pub fn parse(name: &str, text: Vec<u8>) -> Result<Self, IndexError> {
+    pub fn parse(name: &str, text: impl AsRef<[u8]>) -> Result<Self, IndexError> {
+        let text = text.as_ref();
         let mut packages: Vec<InstalledPackage> = Vec::new();
-        let index = Reader::new(name, text)?.read(|number, letter, value| {
+        let mut reader = Reader::new(name, text.len(), |number, letter, value: &str| {
             if packages.len() <= number {
                 packages.resize_with(number + 1, InstalledPackage::default);
             }
             let package = packages.last_mut().ok_or(LineFlaw::Misplaced(letter))?;
             take_field(package, letter, value)
-        })?;
+        });
+        reader.take(text)?;
+        let index = reader.finish()?;
         packages.resize_with(index.len(), InstalledPackage::default);
         for (package, entry) in packages.iter_mut().zip(index.packages()) {
             package.fields = InstalledPackage::of_index(entry).fields;
@@ -297,7 +301,7 @@ mod tests {
         R:busybox\na:0:0:755\nZ:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\n\n";
 
     fn parse(text: &str) -> Result<InstalledText, IndexError> {
-        InstalledText::parse("db", text.as_bytes().to_vec())
+        InstalledText::parse("db", text.as_bytes())
     }
 
     #[test]

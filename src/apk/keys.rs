@@ -9,6 +9,7 @@
 //!
 //! Source: spec apk v2, "Signatures"; design, "Trust".
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -133,6 +134,14 @@ impl MessageDigests {
     }
 }
 
+/// What a signature is made over.
+#[derive(Debug, Clone, Copy)]
+enum Hash {
+    Sha1,
+    Sha256,
+    Sha512,
+}
+
 /// Why a signature is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -239,13 +248,39 @@ impl Keyring {
         signatures: &[Signature],
         message: &MessageDigests,
     ) -> Result<KeyName, SignatureError> {
+        self.decide(signatures, |hash| match hash {
+            Hash::Sha1 => Cow::Borrowed(message.sha1.as_bytes().as_slice()),
+            Hash::Sha256 => Cow::Borrowed(message.sha256.as_bytes().as_slice()),
+            Hash::Sha512 => Cow::Borrowed(message.sha512.as_bytes().as_slice()),
+        })
+    }
+
+    /// The same for a message of some length, of which only the digest that matters is computed.
+    pub fn verify_message(
+        &self,
+        signatures: &[Signature],
+        message: &[u8],
+    ) -> Result<KeyName, SignatureError> {
+        self.decide(signatures, |hash| match hash {
+            Hash::Sha1 => Cow::Owned(Sha1::of(message).as_bytes().to_vec()),
+            Hash::Sha256 => Cow::Owned(Sha256::of(message).as_bytes().to_vec()),
+            Hash::Sha512 => Cow::Owned(Sha512::of(message).as_bytes().to_vec()),
+        })
+    }
+
+    /// Finds the signature that decides and checks it against the digest that it was made over.
+    fn decide<'m>(
+        &self,
+        signatures: &[Signature],
+        digest: impl FnOnce(Hash) -> Cow<'m, [u8]>,
+    ) -> Result<KeyName, SignatureError> {
         let Some((signature, key)) = self.deciding(signatures) else {
             return Err(self.refusal(signatures));
         };
-        let (scheme, digest) = match &signature.algorithm {
-            Algorithm::Rsa => (scheme(SHA1_INFO, 20), message.sha1.as_bytes().as_slice()),
-            Algorithm::Rsa256 => (scheme(SHA256_INFO, 32), message.sha256.as_bytes().as_slice()),
-            Algorithm::Rsa512 => (scheme(SHA512_INFO, 64), message.sha512.as_bytes().as_slice()),
+        let (scheme, hash) = match &signature.algorithm {
+            Algorithm::Rsa => (scheme(SHA1_INFO, 20), Hash::Sha1),
+            Algorithm::Rsa256 => (scheme(SHA256_INFO, 32), Hash::Sha256),
+            Algorithm::Rsa512 => (scheme(SHA512_INFO, 64), Hash::Sha512),
             Algorithm::Other(algorithm) => {
                 return Err(SignatureError::Algorithm {
                     key: signature.key.clone(),
@@ -253,7 +288,7 @@ impl Keyring {
                 });
             }
         };
-        match key.key.verify(scheme, digest, &signature.bytes) {
+        match key.key.verify(scheme, &digest(hash), &signature.bytes) {
             Ok(()) => Ok(KeyName::of(key)),
             Err(_) => Err(SignatureError::Bad { key: signature.key.clone() }),
         }

@@ -9,6 +9,7 @@ pub mod dependency;
 pub mod index;
 pub mod index_file;
 mod index_names;
+mod index_read;
 pub mod installed;
 pub mod keys;
 mod members;

@@ -231,6 +231,8 @@ mod tests {
             assert_eq!(signatures[0].algorithm.as_str(), algorithm.as_str());
             assert!(keyring.verify(&signatures, &MessageDigests::of(rest)).is_ok(), "{algorithm}");
             assert!(keyring.verify(&signatures, &MessageDigests::of(b"other")).is_err(), "{algorithm}");
+            assert!(keyring.verify_message(&signatures, rest).is_ok(), "{algorithm}");
+            assert!(keyring.verify_message(&signatures, b"other").is_err(), "{algorithm}");
         }
     }
 

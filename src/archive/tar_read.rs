@@ -22,6 +22,8 @@ const MAX_EXTENDED: u64 = 1 << 20;
 const MAX_SIZE: u64 = 1 << 60;
 /// The most entries a tar may have.
 const MAX_ENTRIES: u64 = 2_000_000;
+/// The most room that is made for a file before its bytes are seen.
+const FIRST_ROOM: u64 = 1 << 20;
 /// Prefix of PAX records that hold extended attributes.
 const XATTR: &str = "SCHILY.xattr.";
 
@@ -221,15 +223,17 @@ impl<R: Read> TarReader<R> {
         if self.data_left > limit {
             return Err(TarError::Header { at: self.position, flaw: "its file is larger than it may be" });
         }
-        let mut data = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let count = self.read_data(&mut buffer)?;
-            if count == 0 {
-                return Ok(data);
-            }
-            data.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        // How much there will be is only what the archive says: room is made as it comes.
+        let mut data =
+            Vec::with_capacity(usize::try_from(self.data_left.min(FIRST_ROOM)).unwrap_or_default());
+        let count =
+            self.input.by_ref().take(self.data_left).read_to_end(&mut data).map_err(TarError::Read)? as u64;
+        self.position += count;
+        self.data_left -= count;
+        if self.data_left > 0 {
+            return Err(TarError::Truncated { at: self.position });
         }
+        Ok(data)
     }
 
     fn skip_data(&mut self) -> Result<(), TarError> {

@@ -5,21 +5,21 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::args::{AnswerFormat, Resolve};
-use super::dot;
 use super::index::public_key;
 use super::render::{self, Failure, bytes, counted};
 use super::session::{Session, build_options, one_architecture};
+use super::{dot, summary};
 use crate::apk::dependency::Dependency;
 use crate::apk::keys::{Keyring, PublicKey};
 use crate::arch::Arch;
-use crate::compose::answer::{Resolution, ResolvedStep};
+use crate::compose::answer::Resolution;
 use crate::compose::drawing::Drawing;
 use crate::compose::explain::{self, ExplainError};
 use crate::compose::resolve::{self, GivenRepository, ResolveError, ResolveRequest};
 use crate::fetch::Unsigned;
 use crate::kind::Kind;
 use crate::profile::Invalid;
-use crate::solve::{Ambition, Availability, Options, Refusal, Upgrade};
+use crate::solve::{Ambition, Availability, Options, Refusal, Scope, Upgrade};
 
 pub(super) fn run(arguments: &Resolve) -> Result<(), Failure> {
     match &arguments.profile {
@@ -154,6 +154,12 @@ fn request(arguments: &Resolve) -> Result<ResolveRequest, Failure> {
                 Availability::InstalledToo
             },
             ambition: if arguments.latest { Ambition::Latest } else { Ambition::Installable },
+            // As with apk, where `upgrade --available NAME` is about everything too.
+            scope: if arguments.dependencies.is_empty() || arguments.available {
+                Scope::Everything
+            } else {
+                Scope::Requested
+            },
         },
     })
 }
@@ -191,11 +197,7 @@ struct Refused {
 
 /// The steps, and what they come to.
 pub(super) fn text(resolution: &Resolution) -> String {
-    let mut text = String::new();
-    let total = resolution.steps.len();
-    for (number, step) in (1..).zip(&resolution.steps) {
-        let _ = writeln!(text, "({number}/{total}) {}", render::shown(&step_text(step)));
-    }
+    let mut text = summary::steps(&resolution.steps);
     let _ = writeln!(
         text,
         "{}; {} to fetch, {} {} when installed",
@@ -205,15 +207,4 @@ pub(super) fn text(resolution: &Resolution) -> String {
         if resolution.growth < 0 { "less" } else { "more" },
     );
     text
-}
-
-fn step_text(step: &ResolvedStep) -> String {
-    let ResolvedStep { op, name, tag, old, new } = step;
-    let tag = if tag.is_empty() { String::new() } else { format!("@{tag}") };
-    let versions = match (old, new) {
-        (Some(old), Some(new)) if old != new || *op == "replace" => format!("{old} -> {new}"),
-        (_, Some(version)) | (Some(version), None) => version.clone(),
-        (None, None) => String::new(),
-    };
-    format!("{op} {name}{tag} ({versions})")
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::args::ProfileArgs;
+use super::args::{ProfileArgs, Question};
 use super::interrupt::Interrupt;
 use super::progress;
 use super::render::Failure;
@@ -118,6 +118,22 @@ pub(super) fn build_options(shared: &ProfileArgs, context: Option<PathBuf>) -> R
         context,
         today: today(),
     })
+}
+
+/// Asks `ask` of the image that a question is about; `example` shows how to name one.
+pub(super) fn answer<T, E>(
+    question: &Question,
+    example: &str,
+    ask: impl FnOnce(&Fetcher<'_>, &Draft, &BuildOptions) -> Result<T, E>,
+) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    let profile = question.profile.as_ref().ok_or_else(|| no_profile(example))?;
+    let options = build_options(&question.shared, question.context.clone())?;
+    let session = Session::open(&question.shared)?;
+    let draft = session.draft(profile, &[])?;
+    Ok(ask(&session.fetcher(), &draft, &options)?)
 }
 
 /// Several architectures are named where one image is asked about.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::render::{self, Look, bytes, counted};
 use crate::arch::Arch;
 use crate::archive::codec::Algorithm;
+use crate::compose::answer::ResolvedStep;
 use crate::compose::output::{Destination, OutputKind};
-use crate::compose::{ArchReport, BuildOptions, Report, ReportedImage, ReportedStep};
+use crate::compose::{ArchReport, BuildOptions, Report, ReportedImage};
 
 /// The columns that a list in the summary may fill.
 const WIDTH: usize = 100;
@@ -27,18 +28,7 @@ pub(super) fn of_plan(report: &Report) -> String {
 }
 
 fn plan_text(planned: &ArchReport) -> String {
-    let mut text = String::new();
-    let total = planned.steps.len();
-    for (number, step) in planned.steps.iter().enumerate() {
-        let ReportedStep { action, name, version, installed } = step;
-        let versions = match (installed, version) {
-            (Some(installed), Some(version)) => format!(" ({installed} -> {version})"),
-            (Some(version), None) | (None, Some(version)) => format!(" ({version})"),
-            (None, None) => String::new(),
-        };
-        let step = render::shown(&format!("{action} {name}{versions}"));
-        let _ = writeln!(text, "({}/{total}) {step}", number + 1);
-    }
+    let mut text = steps(&planned.steps);
     let packages = counted(planned.packages as u64, "package", "packages");
     let _ = writeln!(
         text,
@@ -46,6 +36,24 @@ fn plan_text(planned: &ArchReport) -> String {
         bytes(planned.download)
     );
     text
+}
+
+/// Steps, numbered, in apk's words.
+pub(super) fn steps(steps: &[ResolvedStep]) -> String {
+    let total = steps.len();
+    let line = |(number, step)| format!("({number}/{total}) {}\n", render::shown(&step_text(step)));
+    (1..).zip(steps).map(line).collect()
+}
+
+fn step_text(step: &ResolvedStep) -> String {
+    let ResolvedStep { op, name, tag, old, new } = step;
+    let tag = if tag.is_empty() { String::new() } else { format!("@{tag}") };
+    let versions = match (old, new) {
+        (Some(old), Some(new)) if old != new || *op == "replace" => format!("{old} -> {new}"),
+        (_, Some(version)) | (Some(version), None) => version.clone(),
+        (None, None) => String::new(),
+    };
+    format!("{op} {name}{tag} ({versions})")
 }
 
 /// What was built and how to use it.
@@ -113,7 +121,7 @@ fn lists(report: &ArchReport) -> String {
         }
     };
     let count = |list: &[String], one, several| counted(list.len() as u64, one, several);
-    let ArchReport { scripts_not_run: scripts, kept, unsatisfied, .. } = report;
+    let ArchReport { scripts_not_run: scripts, kept, lost, unsatisfied, .. } = report;
     list(count(scripts, "package script was not run", "package scripts were not run"), scripts);
     list(
         count(
@@ -122,6 +130,10 @@ fn lists(report: &ArchReport) -> String {
             "changed files stay in place of a package's",
         ),
         kept,
+    );
+    list(
+        count(lost, "changed file went with a removed package", "changed files went with removed packages"),
+        lost,
     );
     list(
         count(

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::args::{AnswerFormat, Why};
 use super::dot;
 use super::render::{self, Failure, bytes, counted, shown};
-use super::session::{Session, build_options, no_profile};
+use super::session::answer;
 use crate::compose::explain::{self, Bond, Link, WhyPackage, WhyPath};
 
 /// The columns that a list may fill.
@@ -16,15 +16,11 @@ const MAX_GOING: usize = 12;
 const MAX_KEEPING: usize = 16;
 
 pub(super) fn run(arguments: &Why) -> Result<(), Failure> {
-    let question = &arguments.question;
-    let Some(profile) = &question.profile else {
-        return Err(no_profile("apkcompose why --profile base busybox"));
-    };
-    let options = build_options(&question.shared, question.context.clone())?;
-    let session = Session::open(&question.shared)?;
-    let draft = session.draft(profile, &[])?;
-    let why = explain::why(&session.fetcher(), &draft, &options, &arguments.subject)?;
-    match question.format {
+    let why =
+        answer(&arguments.question, "apkcompose why --profile base busybox", |fetcher, draft, options| {
+            explain::why(fetcher, draft, options, &arguments.subject)
+        })?;
+    match arguments.question.format {
         AnswerFormat::Text => render::data(&text(&why)),
         AnswerFormat::Json => render::data(&render::json(&why)),
         AnswerFormat::Dot => render::data(&dot::text(&why.drawing)),

@@ -4,20 +4,16 @@ use std::fmt::Write as _;
 
 use super::args::{AnswerFormat, WhyNot};
 use super::render::{self, Failure, indented, shown};
-use super::session::{Session, build_options, no_profile};
+use super::session::answer;
 use super::{dot, resolve};
 use crate::compose::explain::{self, Verdict, Waiting};
 
 pub(super) fn run(arguments: &WhyNot) -> Result<(), Failure> {
-    let question = &arguments.question;
-    let Some(profile) = &question.profile else {
-        return Err(no_profile("apkcompose why-not --profile base nginx"));
-    };
-    let options = build_options(&question.shared, question.context.clone())?;
-    let session = Session::open(&question.shared)?;
-    let draft = session.draft(profile, &[])?;
-    let why_not = explain::why_not(&session.fetcher(), &draft, &options, &arguments.subject)?;
-    match question.format {
+    let why_not =
+        answer(&arguments.question, "apkcompose why-not --profile base nginx", |fetcher, draft, options| {
+            explain::why_not(fetcher, draft, options, &arguments.subject)
+        })?;
+    match arguments.question.format {
         AnswerFormat::Text => render::data(&text(&why_not)),
         AnswerFormat::Json => render::data(&render::json(&why_not)),
         AnswerFormat::Dot => render::data(&dot::text(&why_not.drawing)),

@@ -88,9 +88,11 @@ impl<'a> Pen<'a> {
         let to = self.dot(member);
         match dependant {
             Dependant::World(dependency) => self.arrow(0, to, false, dependency.to_string()),
-            Dependant::Package(by, dependency) => {
+            Dependant::Package(by, needs) => {
                 let from = self.dot(*by);
-                self.arrow(from, to, false, dependency.to_string());
+                for need in needs {
+                    self.arrow(from, to, false, need.to_string());
+                }
             }
             Dependant::InstallIf(with) => {
                 for (by, condition) in with {

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! [`build`] goes the whole way; [`sources`], [`contents`] and [`output`] say where things come from and go
-//! to; [`author`] makes packages and indexes. What can go wrong is an [`Error`].
+//! to. [`resolve`] asks the solver without a profile, [`explain`] says why something is in an image or not; both tell of
+//! an [`answer`]. [`author`] makes packages and indexes. What can go wrong is an [`Error`].
 
 pub mod answer;
 pub mod apk_records;
@@ -30,7 +31,8 @@ pub mod sources;
 pub mod squash;
 pub mod stage;
 mod starts;
+mod stock;
 
 pub use build::{Architectures, BuildOptions, build};
 pub use error::Error;
-pub use report::{ArchReport, Report, ReportedBase, ReportedImage, ReportedOutput, ReportedStep};
+pub use report::{ArchReport, Report, ReportedBase, ReportedImage, ReportedOutput};

@@ -15,6 +15,7 @@ use super::ground::{Ground, Sources};
 use super::lint;
 use super::removal;
 use super::sources::{NamedRepository, SourcesError};
+use super::stock::Stock;
 use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Package;
 use crate::apk::index_file::VerifiedIndex;
@@ -24,12 +25,10 @@ use crate::arch::Arch;
 use crate::fetch::{self, FetchError, Fetcher, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
 use crate::profile::release::Branch;
-use crate::profile::{BaseTrust, Draft, Lint, Profile, ProfileError, Upgrade, Values};
-use crate::report::Reporter;
+use crate::profile::{BaseTrust, Draft, Lint, Profile, ProfileError};
 use crate::solve::{self, Action, Refusal, Solution, Source};
 use crate::tree::Tree;
 use crate::tree::base::{Base, BaseError};
-use crate::tree::database::Database;
 use crate::tree::layers::TableLayer;
 use crate::tree::place::Installation;
 
@@ -269,12 +268,11 @@ pub fn prepare(
     {
         return Err(FetchError::BaseInTheClear { file: file.clone() }.into());
     }
-    let solver =
-        Solver { repositories: &repositories, indexes: &indexes, installed: installed.as_ref(), arch };
-    let profile = draft.resolve(arch, &solver.variables(draft, fetcher.reporter)?)?;
-    let request = solver.request(&profile, &installation.database, fetcher.reporter);
-    let solution = solver.solve(&request)?;
-    let answer = solver.answer(&request, &solution);
+    let stock = Stock { repositories: &repositories, indexes: &indexes, installed: installed.as_ref(), arch };
+    let profile = draft.resolve(arch, &stock.variables(draft, fetcher.reporter)?)?;
+    let request = stock.request(&profile, &installation.database, fetcher.reporter);
+    let solution = stock.solve(&request)?;
+    let answer = stock.answer(&request, &solution);
     let plan = plan(&profile, &request, &answer)?;
     let mut lints = profile.lints();
     if let Some(today) = ground.today() {
@@ -345,16 +343,16 @@ impl Prepared {
 
     /// What the solver answers to another request about the same packages.
     pub fn solve(&self, request: &solve::Request) -> Result<Solution, Refusal> {
-        self.solver().solve(request)
+        self.stock().solve(request)
     }
 
     /// Such an answer, with what it is of.
     pub fn answer_to<'s>(&'s self, request: &'s solve::Request, solution: &'s Solution) -> Answer<'s> {
-        self.solver().answer(request, solution)
+        self.stock().answer(request, solution)
     }
 
-    fn solver(&self) -> Solver<'_> {
-        Solver {
+    fn stock(&self) -> Stock<'_> {
+        Stock {
             repositories: &self.repositories,
             indexes: &self.indexes,
             installed: self.installed.as_ref(),
@@ -372,133 +370,6 @@ impl Prepared {
         let mut indexes = self.indexes.iter().map(|index| index.index());
         let found = indexes.find_map(|index| index.package(index.providers(name).next()?.package));
         found.map(|package| package.name().to_owned())
-    }
-}
-
-/// What is asked about the packages of some repositories over a base.
-#[derive(Clone, Copy)]
-struct Solver<'a> {
-    repositories: &'a [NamedRepository],
-    indexes: &'a [Arc<VerifiedIndex>],
-    installed: Option<&'a InstalledText>,
-    arch: Arch,
-}
-
-impl<'a> Solver<'a> {
-    fn repositories(&self) -> Vec<solve::Repository<'a>> {
-        let pairs = self.repositories.iter().zip(self.indexes);
-        pairs
-            .map(|(named, index)| solve::Repository {
-                index: index.index(),
-                tag: named.tag.clone(),
-                name: named.repository.name().to_owned(),
-            })
-            .collect()
-    }
-
-    fn installed(&self) -> Option<solve::Installed<'a>> {
-        self.installed.map(solve::Installed::of_text)
-    }
-
-    /// The values of the variables that are what the solver would pick.
-    fn variables(&self, draft: &Draft, reporter: &dyn Reporter) -> Result<Values, PlanError> {
-        let repositories = self.repositories();
-        let mut values = Values::new();
-        for (name, stated) in draft.provider_variables() {
-            let names = &stated.value.provided;
-            // If nobody has any of them, the refusal is about the first.
-            let found = names.iter().find(|name| self.is_provided(name)).or_else(|| names.first());
-            let wanted = found.ok_or(PlanError::Lost)?;
-            let request = solve::Request {
-                arch: self.arch,
-                world: vec![wanted.clone()],
-                requested: vec![wanted.name.to_string()],
-                options: solve::Options::default(),
-            };
-            let solution = solve::solve(&repositories, None, &request).map_err(|refusal| {
-                PlanError::NoProvider { name: name.to_string(), origin: stated.origin.to_string(), refusal }
-            })?;
-            let chosen =
-                solution.packages.iter().filter_map(|chosen| chosen.source.package(&repositories, None));
-            let provider = chosen
-                .clone()
-                .find(|package| package.name() == &*wanted.name)
-                .or_else(|| {
-                    chosen.clone().find(|package| package.parse_provides().any(|p| p.name == wanted.name))
-                })
-                .ok_or(PlanError::Lost)?;
-            let value =
-                stated.value.pattern.value_in(provider.name()).ok_or_else(|| PlanError::Variable {
-                    name: name.to_string(),
-                    origin: stated.origin.to_string(),
-                    package: provider.to_string(),
-                    provided: wanted.to_string(),
-                    pattern: stated.value.pattern.to_string(),
-                })?;
-            if let Some(first) = names.first().filter(|first| *first != wanted) {
-                reporter.note(&format!("`{name}` is {value}: no repository has {first}"));
-            }
-            values.insert(name.clone(), value.to_owned());
-        }
-        Ok(values)
-    }
-
-    /// What the solver is asked.
-    fn request(&self, profile: &Profile, base: &Database, reporter: &dyn Reporter) -> solve::Request {
-        let wanted = self.wanted(profile, reporter);
-        solve::Request {
-            arch: self.arch,
-            world: world(&base.world, profile, &wanted),
-            requested: wanted.iter().map(|dependency| dependency.name.to_string()).collect(),
-            options: solve::Options {
-                upgrade: match profile.alpine.upgrade {
-                    Upgrade::ToIndex => solve::Upgrade::Yes,
-                    Upgrade::Keep => solve::Upgrade::No,
-                },
-                ..solve::Options::default()
-            },
-        }
-    }
-
-    fn solve(&self, request: &solve::Request) -> Result<Solution, Refusal> {
-        solve::solve(&self.repositories(), self.installed().as_ref(), request)
-    }
-
-    fn answer(&self, request: &'a solve::Request, solution: &'a Solution) -> Answer<'a> {
-        Answer {
-            repositories: self.repositories(),
-            installed: self.installed(),
-            world: &request.world,
-            solution,
-        }
-    }
-
-    /// What the profile asks for: the runtime packages, and those optional ones that somebody provides.
-    fn wanted(&self, profile: &Profile, reporter: &dyn Reporter) -> Vec<Dependency> {
-        let mut wanted: Vec<Dependency> =
-            profile.packages.runtime.iter().map(|stated| stated.value.clone()).collect();
-        for stated in &profile.packages.optional {
-            if self.is_provided(&stated.value) {
-                wanted.push(stated.value.clone());
-            } else {
-                reporter.note(&format!("optional {} is left out: no repository has it", stated.value));
-            }
-        }
-        wanted
-    }
-
-    fn is_provided(&self, dependency: &Dependency) -> bool {
-        let Dependency { name, constraint, .. } = dependency;
-        let pairs = self.repositories.iter().zip(self.indexes);
-        pairs
-            .filter(|(named, _)| named.tag.is_none() || named.tag == dependency.tag)
-            .map(|(_, index)| index.index())
-            .any(|index| {
-                index.providers(name).any(|provider| {
-                    let identity = index.package(provider.package).and_then(Package::identity);
-                    constraint.accepts(provider.version, identity)
-                })
-            })
     }
 }
 
@@ -522,22 +393,6 @@ fn plan(profile: &Profile, request: &solve::Request, answer: &Answer<'_>) -> Res
     }
     let newest_build = of_image().filter_map(Package::build_time).max();
     Ok(Plan { arch: request.arch, world: request.world.clone(), steps, newest_build, package_count })
-}
-
-/// The base's world without what the profile removes, and all that the profile wants, which takes the place
-/// of what the base says of the same name.
-fn world(base: &[Dependency], profile: &Profile, wanted: &[Dependency]) -> Vec<Dependency> {
-    let is_removed =
-        |name: &str| profile.packages.remove.iter().any(|removed| removed.value.as_str() == name);
-    let is_wanted = |name: &str| wanted.iter().any(|dependency| *dependency.name == *name);
-    let kept = base.iter().filter(|dependency| !is_removed(&dependency.name) && !is_wanted(&dependency.name));
-    let mut world: Vec<Dependency> = Vec::new();
-    for dependency in kept.chain(wanted) {
-        if !world.contains(dependency) {
-            world.push(dependency.clone());
-        }
-    }
-    world
 }
 
 fn steps(answer: &Answer<'_>) -> Result<Vec<Step>, PlanError> {

@@ -2,15 +2,12 @@
 //!
 //! Plain values, serialised as `--format json` prints them. Nothing is decided here.
 
-use std::cmp::Ordering;
-
 use serde::{Serialize, Serializer};
 
-use super::plan::{PlannedPackage, Prepared, Step};
+use super::answer::ResolvedStep;
+use super::plan::Prepared;
 use super::stage::Staged;
-use crate::apk::version;
 use crate::digest::Sha256;
-use crate::tree::place::Installation;
 
 /// What a build, or a plan, has come to.
 #[derive(Debug, Clone, Serialize)]
@@ -39,7 +36,7 @@ pub struct ArchReport {
     /// The sum of the lengths, in bytes, of the packages to be placed: what is fetched into an empty store.
     pub download: u64,
     /// What was done with packages, in order.
-    pub steps: Vec<ReportedStep>,
+    pub steps: Vec<ResolvedStep>,
     /// The base, if there is one.
     pub base: Option<ReportedBase>,
     /// The image; nothing if it was only planned.
@@ -48,6 +45,8 @@ pub struct ArchReport {
     pub scripts_not_run: Vec<String>,
     /// Changed files that stayed in place of a package's.
     pub kept: Vec<String>,
+    /// Changed files in `/etc` that went with the packages that were removed.
+    pub lost: Vec<String>,
     /// Dependencies that pruning left unsatisfied, as `package needs dependency`.
     pub unsatisfied: Vec<String>,
 }
@@ -64,19 +63,6 @@ pub struct ReportedOutput {
     pub manifest: Option<Sha256>,
     /// The digest of the file, if it is one file.
     pub sha256: Option<Sha256>,
-}
-
-/// A step, for people.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReportedStep {
-    /// `install`, `upgrade`, `downgrade`, `replace`, `repin` or `purge`.
-    pub action: &'static str,
-    /// The package's name.
-    pub name: String,
-    /// Its version, where there is one to tell.
-    pub version: Option<String>,
-    /// The version that the base has of it, if it has one.
-    pub installed: Option<String>,
 }
 
 /// The base, for people.
@@ -120,6 +106,7 @@ pub struct ReportedImage {
 pub(super) struct Notes {
     pub(super) scripts_not_run: Vec<String>,
     pub(super) kept: Vec<String>,
+    pub(super) lost: Vec<String>,
     pub(super) unsatisfied: Vec<String>,
 }
 
@@ -128,6 +115,7 @@ impl Notes {
         Self {
             scripts_not_run: staged.scripts_not_run.clone(),
             kept: staged.kept.iter().map(ToString::to_string).collect(),
+            lost: staged.lost.iter().map(ToString::to_string).collect(),
             unsatisfied: staged
                 .unsatisfied
                 .iter()
@@ -144,7 +132,7 @@ pub(super) fn arch_report(prepared: &Prepared, notes: Notes, image: Option<Repor
         branches: prepared.branches().iter().map(ToString::to_string).collect(),
         packages: prepared.plan.package_count,
         download: prepared.plan.download(),
-        steps: prepared.plan.steps.iter().map(|step| reported_step(step, &prepared.base)).collect(),
+        steps: prepared.answer().resolution().map(|resolution| resolution.steps).unwrap_or_default(),
         base: prepared.provenance.as_ref().map(|base| ReportedBase {
             file: base.file.clone(),
             sha256: base.sha256,
@@ -153,6 +141,7 @@ pub(super) fn arch_report(prepared: &Prepared, notes: Notes, image: Option<Repor
         image,
         scripts_not_run: notes.scripts_not_run,
         kept: notes.kept,
+        lost: notes.lost,
         unsatisfied: notes.unsatisfied,
     }
 }
@@ -166,23 +155,4 @@ fn one_or_several<S: Serializer>(reports: &[ArchReport], serializer: S) -> Resul
         [one] => one.serialize(serializer),
         several => Several { architectures: several }.serialize(serializer),
     }
-}
-
-fn reported_step(step: &Step, base: &Installation) -> ReportedStep {
-    let installed = base.database.package(step.name()).map(|package| package.version().to_owned());
-    let (action, version) = match step {
-        Step::Place(PlannedPackage { entry, .. }) | Step::Record(entry) => {
-            let order = installed.as_deref().map(|installed| version::compare(entry.version(), installed));
-            let action = match order {
-                None => "install",
-                Some(Ordering::Greater) => "upgrade",
-                Some(Ordering::Less) => "downgrade",
-                Some(Ordering::Equal) => "replace",
-            };
-            (action, Some(entry.version().to_owned()))
-        }
-        Step::Repin { .. } => ("repin", None),
-        Step::Purge { .. } => ("purge", None),
-    };
-    ReportedStep { action, name: step.name().to_owned(), version, installed }
 }

@@ -81,6 +81,8 @@ pub struct Staged {
     pub scripts_not_run: Vec<String>,
     /// Files that were changed before and stay; the packages' copies were dropped.
     pub kept: Vec<TreePath>,
+    /// Files that were changed before, where changes are protected, and went with the packages that were removed.
+    pub lost: Vec<TreePath>,
     /// Dependencies that pruning left unsatisfied.
     pub unsatisfied: Vec<Unsatisfied>,
     /// Devices that were left out: engines make those that a container gets.
@@ -182,7 +184,7 @@ pub fn stage(
         changed: BTreeSet::new(),
         scripts_not_run: Vec::new(),
         kept: Vec::new(),
-        reporter,
+        lost: Vec::new(),
     };
     staging.add_accounts()?;
     let mut files = packages.iter();
@@ -220,7 +222,7 @@ struct Staging<'a> {
     changed: BTreeSet<TreePath>,
     scripts_not_run: Vec<String>,
     kept: Vec<TreePath>,
-    reporter: &'a dyn Reporter,
+    lost: Vec<TreePath>,
 }
 
 impl Staging<'_> {
@@ -255,9 +257,7 @@ impl Staging<'_> {
         self.note_deinstall_scripts(name);
         self.note_changes(name);
         let lost = self.installation.purge(name).map_err(|error| remove_error(name, error))?;
-        for path in lost {
-            self.reporter.note(&format!("{path} goes with {name}, though somebody has changed it"));
-        }
+        self.lost.extend(lost);
         if self.policy == ScriptPolicy::Auto {
             busybox::remove_dangling_links(&mut self.installation.tree);
         }
@@ -396,6 +396,7 @@ impl Staging<'_> {
             installation: self.installation,
             scripts_not_run: self.scripts_not_run,
             kept: self.kept,
+            lost: self.lost,
             unsatisfied,
             devices,
         })

@@ -130,9 +130,7 @@ impl Reading<'_> {
         let read = match self.unsigned {
             // A bare text has no place for a signature.
             Unsigned::Refused if is_text => Err(IndexFileError::Signature(SignatureError::Unsigned)),
-            Unsigned::Accepted if is_text => {
-                Index::parse(INDEX_TEXT, file.to_vec()).map_err(IndexFileError::Text)
-            }
+            Unsigned::Accepted if is_text => Index::parse(INDEX_TEXT, file).map_err(IndexFileError::Text),
             Unsigned::Refused => {
                 VerifiedIndex::check(INDEX_TEXT, file, self.keyring).map(VerifiedIndex::into_index)
             }

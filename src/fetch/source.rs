@@ -266,7 +266,8 @@ pub(super) fn ask<'a>(
 }
 
 fn read_all(opened: Opened<'_>, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let length = opened.length.unwrap_or(0).min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     opened.reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         let error = format!("it is larger than {limit} bytes");

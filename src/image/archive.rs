@@ -18,8 +18,9 @@ use crate::archive::tar_write::{self, Entry, EntryKind};
 use crate::content::Content;
 use crate::report::{Reporter, Step};
 
-use super::layout::{Layout, blob_path, copy_blob};
+use super::layout::{Layout, copy_blob};
 use super::manifest::to_json;
+use super::names::{DOCKER_LIST, blob_path};
 use super::{Image, ImageError, ImageReference};
 
 /// An archive of a layout.
@@ -33,8 +34,8 @@ impl Archive {
     /// by its ID.
     pub fn new(layout: &Layout, image: &Image, references: &[ImageReference]) -> Result<Self, ImageError> {
         let mut files = layout.files().clone();
-        let list = to_json("manifest.json", &[DockerManifest::of(image, references)])?;
-        files.insert("manifest.json".to_owned(), Content::of_bytes(list));
+        let list = to_json(DOCKER_LIST, &[DockerManifest::of(image, references)])?;
+        files.insert(DOCKER_LIST.to_owned(), Content::of_bytes(list));
         Ok(Self { files })
     }
 

@@ -18,6 +18,7 @@ use crate::report::{Reporter, Step};
 use crate::root::{DirectoryWriter, FileError};
 
 use super::manifest::{Descriptor, IndexDocument, to_json};
+use super::names::{FULL_NAME, INDEX, LAYOUT, REFERENCE, blob_path};
 use super::{Image, ImageError, ImageReference, MediaTypes};
 
 /// How much of a blob is read at a time.
@@ -45,9 +46,9 @@ impl Layout {
             (list.digest(), Descriptor::of(first.media_types().index(), &list))
         };
         let index = IndexDocument::new(MediaTypes::Oci, named(&top, references));
-        files.insert("index.json".to_owned(), Content::of_bytes(to_json("index.json", &index)?));
+        files.insert(INDEX.to_owned(), Content::of_bytes(to_json(INDEX, &index)?));
         let version = Version { image_layout_version: "1.0.0" };
-        files.insert("oci-layout".to_owned(), Content::of_bytes(to_json("oci-layout", &version)?));
+        files.insert(LAYOUT.to_owned(), Content::of_bytes(to_json(LAYOUT, &version)?));
         Ok(Self { files, digest })
     }
 
@@ -83,11 +84,6 @@ impl Layout {
     }
 }
 
-/// The path of a blob in a layout.
-pub(super) fn blob_path(digest: Sha256) -> String {
-    format!("blobs/sha256/{digest}")
-}
-
 /// Gives the bytes of `content`, which is called `name` in messages, to `put`, piece by piece and checked.
 pub(super) fn copy_blob(
     name: &str,
@@ -115,10 +111,7 @@ pub(super) fn copy_blob(
 /// `top` once for each name, or once without any.
 fn named(top: &Descriptor, references: &[ImageReference]) -> Vec<Descriptor> {
     let named = references.iter().map(|reference| Descriptor {
-        annotations: BTreeMap::from([
-            ("io.containerd.image.name", reference.full()),
-            ("org.opencontainers.image.ref.name", reference.tag().to_owned()),
-        ]),
+        annotations: BTreeMap::from([(FULL_NAME, reference.full()), (REFERENCE, reference.tag().to_owned())]),
         ..top.clone()
     });
     let unnamed = references.is_empty().then(|| top.clone());

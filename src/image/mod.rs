@@ -11,6 +11,7 @@
 //! | `archive` | one tar that docker, podman, containerd and skopeo all load |
 //! | `rootfs` | a layer as files of a directory |
 //! | `dockerfile` | a Dockerfile that makes the same image |
+//! | `names` | what the files and annotations of an image are called |
 //! | `stored` | the documents of an image that somebody else made, read |
 //!
 //! Always true here: the same tree and the same values give the same bytes, whatever the number of
@@ -32,6 +33,7 @@ mod layout;
 #[cfg(test)]
 mod made;
 mod manifest;
+pub mod names;
 mod reference;
 mod rootfs;
 pub mod stored;

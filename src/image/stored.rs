@@ -11,16 +11,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
+use super::names::{FULL_NAME, REFERENCE};
 use super::{ImageReference, MediaTypes};
 use crate::arch::Arch;
 use crate::archive::codec::Algorithm;
 use crate::digest::{DiffId, Sha256, plain};
 
-/// The annotation with an image's full name.
-const FULL_NAME: &str = "io.containerd.image.name";
-/// The annotation with an image's tag, or whatever its maker calls it.
-const REFERENCE: &str = "org.opencontainers.image.ref.name";
-
+/// How much of a media type or a name is shown, in characters.
+const MAX_SHOWN: usize = 100;
 /// What an image can be configured to do, in Docker's words.
 const CONFIGURED: [&str; 10] = [
     "Entrypoint",
@@ -265,8 +263,13 @@ fn parse_digest(text: &str) -> Option<Sha256> {
 }
 
 fn not_a_digest<E: de::Error>(text: &str) -> E {
-    let shown: String = text.chars().take(100).flat_map(char::escape_debug).collect();
-    E::custom(format!("`{shown}` is no digest that is checked (`sha256:` and 64 digits)"))
+    E::custom(format!("`{}` is no digest that is checked (`sha256:` and 64 digits)", shown(text)))
+}
+
+/// A text of somebody else's, as far as it is shown.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! what comes by itself is there unless something stands against it; the steps lead from what is installed
 //! to the tree.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::solution::{Action, Solution, Source};
 use super::{Installed, Repository, Request};
@@ -103,8 +103,7 @@ pub fn check(
     tree.names_are_held_once()?;
     tree.needs_are_met(&request.world)?;
     tree.packages_are_needed(&request.world)?;
-    let untagged = repositories.iter().filter(|repository| repository.tag.is_none());
-    for package in untagged.flat_map(|repository| repository.index.packages()) {
+    for package in tree.waiting_for_its_names(repositories) {
         if tree.should_have(package, &request.world) && installable(package, request).is_ok() {
             return Err(Violation::LeftOut(package.to_string()));
         }
@@ -126,6 +125,8 @@ fn installable(package: Package<'_>, request: &Request) -> Result<(), Violation>
 /// The packages of the resulting tree and the names they hold.
 struct Tree<'a> {
     packages: Vec<Package<'a>>,
+    /// What each of them depends on.
+    depends: Vec<Vec<Dependency>>,
     names: HashMap<&'a str, Vec<Holding<'a>>>,
 }
 
@@ -144,7 +145,8 @@ impl<'a> Tree<'a> {
                 names.entry(name).or_default().push(Holding { package: number, version });
             }
         }
-        Self { packages, names }
+        let depends = packages.iter().map(|package| dependencies(*package)).collect();
+        Self { packages, depends, names }
     }
 
     fn text(&self, number: usize) -> String {
@@ -155,7 +157,7 @@ impl<'a> Tree<'a> {
     fn matching<'t>(&'t self, dependency: &'t Dependency) -> impl Iterator<Item = usize> + 't {
         let holdings = self.names.get(&*dependency.name).map(Vec::as_slice).unwrap_or_default();
         let accepted = holdings.iter().filter(|holding| {
-            let identity = self.packages.get(holding.package).and_then(|package| package.identity());
+            let identity = || self.packages.get(holding.package).and_then(|package| package.identity());
             dependency.constraint.accepts(holding.version, identity)
         });
         accepted.map(|holding| holding.package)
@@ -193,11 +195,10 @@ impl<'a> Tree<'a> {
         if let Some(dependency) = world.iter().find(|dependency| !self.holds(dependency, None)) {
             return violated("the world".to_owned(), dependency);
         }
-        for (number, package) in self.packages.iter().enumerate() {
-            let depends = dependencies(*package);
+        for (number, depends) in self.depends.iter().enumerate() {
             if let Some(dependency) = depends.iter().find(|dependency| !self.holds(dependency, Some(number)))
             {
-                return violated(package.to_string(), dependency);
+                return violated(self.text(number), dependency);
             }
         }
         Ok(())
@@ -219,7 +220,7 @@ impl<'a> Tree<'a> {
             while let Some(number) = ahead.pop_front() {
                 let Some(seen) = needed.get_mut(number).filter(|seen| !**seen) else { continue };
                 *seen = true;
-                let depends = self.packages.get(number).map(|p| dependencies(*p)).unwrap_or_default();
+                let depends = self.depends.get(number).map(Vec::as_slice).unwrap_or_default();
                 for dependency in depends.iter().filter(|dependency| !dependency.conflict) {
                     ahead.extend(self.matching(dependency));
                 }
@@ -244,6 +245,17 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// The packages of untagged repositories that wait for a name that is there, in the repositories' order.
+    fn waiting_for_its_names(&self, repositories: &[Repository<'a>]) -> Vec<Package<'a>> {
+        let mut waiting = Vec::new();
+        for repository in repositories.iter().filter(|repository| repository.tag.is_none()) {
+            let index = repository.index;
+            let numbers: BTreeSet<_> = self.names.keys().flat_map(|name| index.awaiting(name)).collect();
+            waiting.extend(numbers.into_iter().filter_map(|number| index.package(number)));
+        }
+        waiting
+    }
+
     /// Whether a package that is not in the tree should have come by itself: all it waits for is there, its
     /// dependencies are too, and nothing stands against it.
     fn should_have(&self, package: Package<'_>, world: &[Dependency]) -> bool {
@@ -260,11 +272,11 @@ impl<'a> Tree<'a> {
             let holdings = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
             holdings.iter().any(|holding| version.is_some() || holding.version.is_some())
         });
-        let of_packages = self.packages.iter().flat_map(|package| dependencies(*package));
-        let excluded = world.iter().cloned().chain(of_packages).any(|dependency| {
+        let excluded = world.iter().chain(self.depends.iter().flatten()).any(|dependency| {
             dependency.conflict
                 && held.iter().any(|(name, version)| {
-                    *name == &*dependency.name && dependency.constraint.accepts(*version, package.identity())
+                    *name == &*dependency.name
+                        && dependency.constraint.accepts(*version, || package.identity())
                 })
         });
         let depends = dependencies(package);

@@ -38,8 +38,8 @@ struct Row<'a> {
 pub enum Dependant {
     /// The world asks for it.
     World(Dependency),
-    /// A package depends on it.
-    Package(Member, Dependency),
+    /// A package depends on it, by one name or several.
+    Package(Member, Vec<Dependency>),
     /// It comes by itself because all of these are there, each by one of its conditions.
     InstallIf(Vec<(Member, Dependency)>),
 }
@@ -79,12 +79,12 @@ impl<'a> Closure<'a> {
         }
         let mut closure = Self { rows, holders };
         for dependency in world {
-            closure.note(dependency, &Dependant::World(dependency.clone()));
+            closure.note(dependency, None);
         }
         for by in closure.members() {
             let Some(package) = closure.package(by) else { continue };
             for dependency in package.depends().filter_map(|text| Dependency::of_index(text).ok()) {
-                closure.note(&dependency, &Dependant::Package(by, dependency.clone()));
+                closure.note(&dependency, Some(by));
             }
         }
         for member in closure.members() {
@@ -125,7 +125,7 @@ impl<'a> Closure<'a> {
     pub fn satisfying(&self, dependency: &Dependency) -> Vec<Member> {
         let holders = self.holders.get(&*dependency.name).map(Vec::as_slice).unwrap_or_default();
         let satisfies = |(member, version): &&(Member, Option<&str>)| {
-            let identity = self.package(*member).and_then(Package::identity);
+            let identity = || self.package(*member).and_then(Package::identity);
             dependency.constraint.accepts(*version, identity)
         };
         let mut members: Vec<Member> = holders.iter().filter(satisfies).map(|(member, _)| *member).collect();
@@ -139,15 +139,22 @@ impl<'a> Closure<'a> {
         self.rows.get(member.0).map(|row| row.dependants.as_slice()).unwrap_or_default()
     }
 
-    /// Notes what keeps each package that satisfies `dependency`. What a package needs of itself keeps nothing.
-    fn note(&mut self, dependency: &Dependency, dependant: &Dependant) {
+    /// Notes what keeps each package that satisfies `dependency` of a package, or of the world. What a package needs of
+    /// itself keeps nothing.
+    fn note(&mut self, dependency: &Dependency, by: Option<Member>) {
         if dependency.conflict {
             return;
         }
         for member in self.satisfying(dependency) {
-            let is_itself = matches!(dependant, Dependant::Package(by, _) if *by == member);
-            if let Some(row) = self.rows.get_mut(member.0).filter(|_| !is_itself) {
-                row.dependants.push(dependant.clone());
+            let Some(row) = self.rows.get_mut(member.0).filter(|_| by != Some(member)) else { continue };
+            match (by, row.dependants.last_mut()) {
+                (Some(by), Some(Dependant::Package(known, needs))) if *known == by => {
+                    if !needs.contains(dependency) {
+                        needs.push(dependency.clone());
+                    }
+                }
+                (Some(by), _) => row.dependants.push(Dependant::Package(by, vec![dependency.clone()])),
+                (None, _) => row.dependants.push(Dependant::World(dependency.clone())),
             }
         }
     }
@@ -312,4 +319,101 @@ impl<'a> Closure<'a> {
 fn held_by(package: Package<'_>) -> impl Iterator<Item = (&str, Option<&str>)> {
     let own = (package.name(), Some(package.version()));
     std::iter::once(own).chain(package.provides().filter_map(Provide::split))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, Request, solve};
+    use super::*;
+    use crate::apk::index::Index;
+    use crate::arch::Arch;
+    use crate::digest::Sha1;
+
+    /// Packages of size 10, each a line of `name` and fields after `;`.
+    fn index(packages: &[&str]) -> Index {
+        let stanzas = packages.iter().map(|package| {
+            let identity = Sha1::of(package.as_bytes()).to_q1();
+            let (name, fields) = package.split_once(';').unwrap_or((package, ""));
+            let fields = fields.replace(';', "\n");
+            format!("C:{identity}\nP:{name}\nV:1\nI:10\n{fields}\n\n").replace("\n\n\n", "\n\n")
+        });
+        Index::parse("index", stanzas.collect::<String>().into_bytes()).unwrap()
+    }
+
+    /// Looks at the closure of `world`.
+    fn look(packages: &[&str], world: &[&str], at: impl FnOnce(&Closure<'_>, &dyn Fn(&str) -> Member)) {
+        let index = index(packages);
+        let repositories = [Repository { index: &index, tag: None, name: "r".to_owned() }];
+        let request = Request {
+            arch: Arch::X86_64,
+            world: world.iter().map(|text| text.parse().unwrap()).collect(),
+            requested: Vec::new(),
+            options: Options::default(),
+        };
+        let solution = solve(&repositories, None, &request).unwrap();
+        let closure = Closure::of(&solution, &request.world, &repositories, None).unwrap();
+        let named = |name: &str| {
+            let is_it = |member: &Member| closure.package(*member).unwrap().name() == name;
+            closure.members().find(is_it).unwrap()
+        };
+        at(&closure, &named);
+    }
+
+    fn names(closure: &Closure<'_>, members: &[Member]) -> Vec<String> {
+        members.iter().map(|member| closure.package(*member).unwrap().name().to_owned()).collect()
+    }
+
+    /// Each way as the names on it.
+    fn ways(closure: &Closure<'_>, member: Member) -> Vec<String> {
+        let chains = closure.chains(member, 10).chains;
+        let way = |chain: &Chain| {
+            let members: Vec<Member> = chain.iter().map(|(_, member)| *member).collect();
+            names(closure, &members).join(" ")
+        };
+        chains.iter().map(way).collect()
+    }
+
+    #[test]
+    fn only_the_shortest_ways_are_told_and_all_of_them_counted() {
+        let packages = ["a;D:b c long", "b;D:x so:x", "c;D:x", "long;D:longer", "longer;D:x", "x;p:so:x=1"];
+        look(&packages, &["a"], |closure, named| {
+            assert_eq!(ways(closure, named("x")), ["a b x", "a c x"]);
+            assert_eq!(closure.chains(named("x"), 1).total, 2);
+            let others: Vec<&Dependant> = closure.others(named("x")).collect();
+            assert_eq!(others, [&Dependant::Package(named("longer"), vec![Dependency::on("x")])]);
+            // Two names of one package are one way.
+            let both = vec![Dependency::on("x"), Dependency::on("so:x")];
+            assert_eq!(closure.dependants(named("x")).first(), Some(&Dependant::Package(named("b"), both)));
+        });
+    }
+
+    #[test]
+    fn ways_end_where_needs_go_round() {
+        look(&["a;D:b", "b;D:c", "c;D:a b"], &["a"], |closure, named| {
+            assert_eq!(ways(closure, named("c")), ["a b c"]);
+            assert_eq!(names(closure, &closure.exclusive(&[named("b")])), ["b", "c"]);
+            assert_eq!(closure.size(closure.members()), 30);
+        });
+    }
+
+    #[test]
+    fn what_comes_by_itself_is_as_far_as_the_farthest_it_comes_with() {
+        let packages = ["a;D:b", "b;D:c", "c", "docs", "c-doc;i:docs c=1 !none"];
+        look(&packages, &["a", "docs"], |closure, named| {
+            assert_eq!(ways(closure, named("c-doc")), ["a b c c-doc"]);
+            for going in ["docs", "c"] {
+                let going = closure.exclusive(&[named(going)]);
+                assert!(going.contains(&named("c-doc")), "{going:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_the_world_asks_for_stays_whoever_else_goes() {
+        look(&["a;D:b", "b;D:c", "c", "d;D:c"], &["a", "b"], |closure, named| {
+            assert_eq!(names(closure, &closure.exclusive(&[named("a")])), ["a"]);
+            assert_eq!(names(closure, &closure.exclusive(&[named("a"), named("b")])), ["a", "b", "c"]);
+            assert_eq!(closure.dependants(named("b")).first(), Some(&Dependant::World(Dependency::on("b"))));
+        });
+    }
 }

@@ -160,6 +160,7 @@ impl Diagnosis<'_> {
         let repository = self.repositories.get(copy.repository.0 as usize)?;
         Some(Cause::OnlyUnderTag {
             package: self.text(package),
+            name: node.package.name().to_owned(),
             tag: tag.clone(),
             repository: repository.name.clone(),
         })

@@ -48,6 +48,8 @@ pub(super) struct Name<'a> {
     pub(super) conditional: Vec<PackageId>,
     /// Its number of discovery: higher is nearer the world.
     pub(super) order: u32,
+    /// Whether a package has it for its own.
+    pub(super) has_package: bool,
     entered: bool,
 }
 
@@ -140,6 +142,7 @@ impl<'a> Graph<'a> {
                 dependants: Vec::new(),
                 conditional: Vec::new(),
                 order: 0,
+                has_package: false,
                 entered: false,
             })
         })
@@ -254,6 +257,7 @@ impl Walk {
             }
             graph.names[name].providers.push(Provider { package, version });
             let node = &graph.packages[package];
+            graph.names[name].has_package |= node.name == name;
             ahead.extend(node.depends.iter().map(|need| need.name));
             ahead.extend(node.install_if.iter().map(|need| need.name));
             ahead.extend(node.provides.iter().map(|(name, _)| *name));

@@ -31,10 +31,11 @@ impl Decider<'_> {
         let conditions = node.install_if.iter().filter(|need| !need.dependency.conflict);
         for met in conditions.filter_map(|need| self.state.chosen_for(graph, need, None)).collect::<Vec<_>>()
         {
-            self.inherit(package, self.state.packages[met].allowed);
+            self.inherit(package, self.legacy(met));
         }
         if self.state.names[node.name].holder == Holder::Open {
             self.state.names[node.name].awaited = true;
+            self.mark_undecided(node.name);
             self.mark_dirty(node.name);
         }
     }

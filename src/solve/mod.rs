@@ -100,6 +100,18 @@ pub struct Options {
     pub availability: Availability,
     /// Whether the version counts more than whether the candidate can be installed.
     pub ambition: Ambition,
+    /// For which packages this holds.
+    pub scope: Scope,
+}
+
+/// For which packages options hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// For all of them, as with `apk upgrade`.
+    #[default]
+    Everything,
+    /// For those asked for just now and what they need, as with `apk add --upgrade NAME`.
+    Requested,
 }
 
 /// What becomes of installed packages that satisfy all that is asked for.

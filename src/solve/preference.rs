@@ -6,14 +6,12 @@ use std::cmp::{Ordering, Reverse};
 
 use super::graph::{Graph, NameId, PackageId, Provider};
 use super::state::State;
-use super::{Ambition, Availability, Options, Upgrade};
 use crate::apk::version;
 
 /// Compares candidates; the greater is the better.
 pub(super) struct Preference<'s> {
     pub(super) graph: &'s Graph<'s>,
     pub(super) state: &'s State,
-    pub(super) options: Options,
 }
 
 impl Preference<'_> {
@@ -28,29 +26,25 @@ impl Preference<'_> {
     }
 
     fn compare(&self, name: NameId, a: &Provider<'_>, b: &Provider<'_>) -> Ordering {
-        let latest = match self.options.ambition {
-            Ambition::Latest => self.compare_versions(a, b),
-            Ambition::Installable => Ordering::Equal,
-        };
+        let choice = |package: PackageId| self.state.packages[package].choice;
+        let choice = choice(a.package).and(choice(b.package));
+        let latest = if choice.latest { self.compare_versions(a, b) } else { Ordering::Equal };
         latest
             .then_with(|| compare_by(a, b, |package| self.state.is_selectable(package)))
             .then_with(|| compare_by(a, b, |package| !self.state.names[name].shunned.contains(&package)))
             .then_with(|| compare_by(a, b, |package| self.state.packages[package].grouped))
             .then_with(|| compare_by(a, b, |package| Reverse(self.state.packages[package].objections)))
             .then_with(|| compare_by(a, b, |package| self.state.is_allowed(self.graph, package)))
-            .then_with(|| match self.options.availability {
-                Availability::Repositories => compare_by(a, b, |package| self.is_available(package)),
-                Availability::InstalledToo => Ordering::Equal,
+            .then_with(|| {
+                let available = |package| choice.available && self.is_available(package);
+                compare_by(a, b, available)
             })
             .then_with(|| {
                 compare_by(a, b, |package| {
                     self.graph.packages[package].tags.meets(self.state.packages[package].preferred)
                 })
             })
-            .then_with(|| match self.options.upgrade {
-                Upgrade::No => compare_by(a, b, |package| self.is_installed(package)),
-                Upgrade::Yes => Ordering::Equal,
-            })
+            .then_with(|| compare_by(a, b, |package| !choice.upgrade && self.is_installed(package)))
             .then_with(|| self.compare_versions(a, b))
             .then_with(|| {
                 compare_by(a, b, |package| self.graph.packages[package].package.provider_priority())

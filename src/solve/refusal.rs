@@ -79,6 +79,8 @@ pub enum Cause {
     OnlyUnderTag {
         /// The package.
         package: String,
+        /// Its name, by which it can be asked for.
+        name: String,
         /// The tag.
         tag: Tag,
         /// The repository.
@@ -189,7 +191,7 @@ impl fmt::Display for Culprit {
         match &self.cause {
             Cause::Unknown { .. } => f.write_str(", which nothing provides"),
             Cause::NoSuchVersion { offers } => write!(f, ", but there is only {}", list(offers)),
-            Cause::OnlyUnderTag { package, tag, repository } => {
+            Cause::OnlyUnderTag { package, tag, repository, .. } => {
                 write!(f, ", but {package} is only under the tag {tag}, in {repository}")
             }
             Cause::MustChoose { candidates } => {
@@ -340,7 +342,7 @@ impl Culprit {
                     self.need
                 )
             }
-            Cause::OnlyUnderTag { tag, .. } => format!("ask for it by its tag: {name}{tag}"),
+            Cause::OnlyUnderTag { tag, name, .. } => format!("ask for it by its tag: {name}{tag}"),
             Cause::MustChoose { candidates } => format!("name one of them: {}", candidates.join(", ")),
             Cause::Flawed { package, .. } => {
                 format!("ask for another version than {package}, or for another repository")
@@ -350,20 +352,37 @@ impl Culprit {
         })
     }
 
-    /// The packages of which one has to be left out.
-    fn contenders(&self) -> Option<Vec<&str>> {
-        let (package, others) = match &self.cause {
-            Cause::Present { package, wanted } => (package, wanted),
-            Cause::Excluded { package, against } => (package, against),
-            _ => return None,
-        };
-        let others = others.iter().map(|against| match against {
-            Against::Rule { by, .. } => by.as_str(),
-            Against::Name { holder, .. } => holder.as_str(),
-        });
-        let all =
-            std::iter::once(package.as_str()).chain(self.chain.first().map(String::as_str)).chain(others);
-        Some(all.filter(|by| *by != WORLD).collect())
+    /// Of which packages, or lines of the world, one has to be left out.
+    fn contenders(&self) -> Vec<String> {
+        let by = self.chain.first();
+        match &self.cause {
+            Cause::Present { wanted: against, .. } => {
+                let stated = by.cloned().unwrap_or_else(|| self.need.to_string());
+                std::iter::once(stated).chain(against.iter().map(Against::contender)).collect()
+            }
+            Cause::Excluded { package, against } => {
+                let stated = by.unwrap_or(package).clone();
+                // Where a rule stands against it, who has the name instead goes with the rule.
+                let rules = against.iter().filter(|against| matches!(against, Against::Rule { .. }));
+                let contenders: Vec<String> = rules.map(Against::contender).collect();
+                if contenders.is_empty() {
+                    std::iter::once(stated).chain(against.iter().map(Against::contender)).collect()
+                } else {
+                    std::iter::once(stated).chain(contenders).collect()
+                }
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Against {
+    /// What would have to be left out for it not to stand against anything: a package, or a line of the world.
+    fn contender(&self) -> String {
+        match self {
+            Self::Rule { by, rule } if by == WORLD => rule.to_string(),
+            Self::Rule { by: package, .. } | Self::Name { holder: package, .. } => package.clone(),
+        }
     }
 }
 
@@ -390,8 +409,8 @@ impl Explain for Refusal {
                         hints.push(hint);
                     }
                 }
-                let mut contenders: Vec<&str> = Vec::new();
-                for contender in culprits.iter().filter_map(Culprit::contenders).flatten() {
+                let mut contenders: Vec<String> = Vec::new();
+                for contender in culprits.iter().flat_map(Culprit::contenders) {
                     if !contenders.contains(&contender) {
                         contenders.push(contender);
                     }
@@ -402,7 +421,7 @@ impl Explain for Refusal {
                 (!hints.is_empty()).then(|| hints.join("\n"))
             }
             Self::UnknownTag { known, tag, .. } if known.is_empty() => {
-                Some(format!("give a repository the tag: \"{tag} ...\""))
+                Some(format!("give the repository that is meant the tag, as in \"{tag} edge/community\""))
             }
             Self::UnknownTag { known, .. } => {
                 let known: Vec<String> = known.iter().map(Tag::to_string).collect();

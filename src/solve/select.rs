@@ -11,14 +11,24 @@ use std::collections::VecDeque;
 
 use super::graph::{Graph, NameId, Need, Node, PackageId};
 use super::preference::Preference;
-use super::state::{Holder, State};
+use super::state::{Choice, Holder, State};
 use super::tags::TagSet;
-use super::{Options, Request};
+use super::{Options, Request, Scope};
 
 /// Decides every name the world needs.
 pub(super) fn decide(graph: &Graph<'_>, request: &Request) -> State {
-    let mut decider =
-        Decider { graph, state: State::new(graph), options: request.options, dirty: VecDeque::new() };
+    let mut decider = Decider {
+        graph,
+        state: State::new(graph),
+        options: request.options,
+        dirty: VecDeque::new(),
+        undecided: Vec::new(),
+    };
+    if request.options.scope == Scope::Everything {
+        for package in graph.packages.keys() {
+            decider.state.packages[package].choice = Choice::of(request.options);
+        }
+    }
     for name in request.requested.iter().filter_map(|name| graph.id_of(name)) {
         decider.state.names[name].requested = true;
     }
@@ -39,7 +49,22 @@ pub(super) struct Decider<'g> {
     options: Options,
     /// Names to look at again, in the order they became so.
     dirty: VecDeque<NameId>,
+    /// The names that need a decision, and some that did, in no order.
+    undecided: Vec<NameId>,
 }
+
+/// What the world gives to packages, and they to what they need.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Legacy {
+    /// The tags they may come from.
+    allowed: TagSet,
+    /// How to choose between them and others.
+    choice: Choice,
+}
+
+/// What makes a name more urgent than another, the greater: that nothing more can come of it, that it selects itself,
+/// that it was asked for, that a package has it for its own, how near the world it is.
+type Urgency = (bool, bool, bool, bool, u32);
 
 impl Decider<'_> {
     fn run(&mut self) {
@@ -75,8 +100,15 @@ impl Decider<'_> {
         }
     }
 
+    /// A name has come to need a decision.
+    pub(super) fn mark_undecided(&mut self, name: NameId) {
+        if !std::mem::replace(&mut self.state.names[name].undecided, true) {
+            self.undecided.push(name);
+        }
+    }
+
     fn preference(&self) -> Preference<'_> {
-        Preference { graph: self.graph, state: &self.state, options: self.options }
+        Preference { graph: self.graph, state: &self.state }
     }
 
     // Requiring.
@@ -84,7 +116,9 @@ impl Decider<'_> {
     fn require_of_world(&mut self, need: &Need) {
         let tag = need.dependency.tag.as_ref();
         let allowed = self.graph.universe.tags.set_of(tag);
-        self.require(need, None, allowed);
+        let is_requested = self.state.names[need.name].requested;
+        let choice = if is_requested { Choice::of(self.options) } else { Choice::default() };
+        self.require(need, None, Legacy { allowed, choice });
         if tag.is_some() && !need.dependency.conflict {
             for provider in &self.graph.names[need.name].providers {
                 if self.graph.fits(provider.package, need) {
@@ -100,10 +134,16 @@ impl Decider<'_> {
             return;
         }
         let graph = self.graph;
-        let allowed = self.state.packages[package].allowed;
+        let legacy = self.legacy(package);
         for need in &graph.packages[package].depends {
-            self.require(need, Some(package), allowed);
+            self.require(need, Some(package), legacy);
         }
+    }
+
+    /// What what a package needs inherits from it.
+    pub(super) fn legacy(&self, package: PackageId) -> Legacy {
+        let state = &self.state.packages[package];
+        Legacy { allowed: state.allowed, choice: state.choice }
     }
 
     /// Requires a name.
@@ -114,6 +154,7 @@ impl Decider<'_> {
         if self.state.names[name].required > 1 {
             return;
         }
+        self.mark_undecided(name);
         // Its packages may now be chosen for the other names they provide without anybody naming them.
         let own = graph.names[name].providers.iter().map(|provider| &graph.packages[provider.package]);
         for (provided, _) in own.filter(|node| node.name == name).flat_map(|node| &node.provides) {
@@ -122,7 +163,7 @@ impl Decider<'_> {
     }
 
     /// Drops the providers that do not fit a need, or, of a conflict, those that do.
-    fn require(&mut self, need: &Need, by: Option<PackageId>, allowed: TagSet) {
+    fn require(&mut self, need: &Need, by: Option<PackageId>, legacy: Legacy) {
         let graph = self.graph;
         if !need.dependency.conflict {
             self.want(need.name);
@@ -134,7 +175,7 @@ impl Decider<'_> {
                 continue;
             }
             match (need.dependency.conflict, graph.fits(provider.package, need)) {
-                (false, true) => self.inherit(provider.package, allowed),
+                (false, true) => self.inherit(provider.package, legacy),
                 (true, true) if by != Some(provider.package) => self.object(provider.package),
                 (false, false) => self.object(provider.package),
                 (true, _) => {}
@@ -142,14 +183,16 @@ impl Decider<'_> {
         }
     }
 
-    /// Lets a package come from more tags, and what it needs with it.
-    pub(super) fn inherit(&mut self, package: PackageId, allowed: TagSet) {
+    /// Lets a package come from more tags, or be chosen otherwise, and what it needs with it.
+    pub(super) fn inherit(&mut self, package: PackageId, legacy: Legacy) {
         let graph = self.graph;
         let mut growing = vec![package];
         while let Some(package) = growing.pop() {
             let state = &mut self.state.packages[package];
-            let grown = state.allowed.union(allowed);
-            if std::mem::replace(&mut state.allowed, grown) == grown || !state.applied {
+            let known = (state.allowed, state.choice);
+            state.allowed = known.0.union(legacy.allowed);
+            state.choice = known.1.or(legacy.choice);
+            if known == (state.allowed, state.choice) || !state.applied {
                 continue;
             }
             for need in graph.packages[package].depends.iter().filter(|need| !need.dependency.conflict) {
@@ -343,29 +386,43 @@ impl Decider<'_> {
     // Choosing.
 
     /// Of the open names that need a decision, the one to decide next.
-    fn most_urgent(&self) -> Option<NameId> {
-        let urgency = |name: &NameId| {
-            let (state, known) = (&self.state.names[*name], &self.graph.names[*name]);
-            let selects_itself = state.awaited
-                || known
-                    .providers
-                    .iter()
-                    .any(|provider| self.selects_itself(provider.package, provider.version));
-            let has_package =
-                known.providers.iter().any(|provider| self.graph.packages[provider.package].name == *name);
-            (
-                state.settled && state.open_dependants == 0,
-                selects_itself,
-                state.requested,
-                has_package,
-                known.order,
-            )
-        };
-        let open = self.state.names.keys().filter(|name| {
-            let state = &self.state.names[*name];
-            state.holder == Holder::Open && (state.required > 0 || state.awaited) && !state.undecidable
+    fn most_urgent(&mut self) -> Option<NameId> {
+        let names = &mut self.state.names;
+        self.undecided.retain(|name| {
+            let state = &mut names[*name];
+            state.undecided =
+                state.holder == Holder::Open && (state.required > 0 || state.awaited) && !state.undecidable;
+            state.undecided
         });
-        open.max_by_key(urgency)
+        let mut most_urgent: Option<(Urgency, NameId)> = None;
+        for name in &self.undecided {
+            let at_best = self.urgency(*name, true);
+            // Whether it selects itself is only looked at where it matters: that takes the most time.
+            if most_urgent.is_some_and(|(known, _)| at_best < known) {
+                continue;
+            }
+            let urgency = self.urgency(*name, self.can_select_itself(*name));
+            if most_urgent.is_none_or(|known| (urgency, *name) > known) {
+                most_urgent = Some((urgency, *name));
+            }
+        }
+        most_urgent.map(|(_, name)| name)
+    }
+
+    /// How urgent a name is that needs a decision, if it selects itself or not.
+    fn urgency(&self, name: NameId, selects_itself: bool) -> Urgency {
+        let (state, known) = (&self.state.names[name], &self.graph.names[name]);
+        let settled = state.settled && state.open_dependants == 0;
+        (settled, selects_itself, state.requested, known.has_package, known.order)
+    }
+
+    /// Whether one of the candidates for a name may be chosen without anybody naming it.
+    fn can_select_itself(&self, name: NameId) -> bool {
+        self.state.names[name].awaited
+            || self.graph.names[name]
+                .providers
+                .iter()
+                .any(|provider| self.selects_itself(provider.package, provider.version))
     }
 
     /// Gives a name its best candidate, or nothing.

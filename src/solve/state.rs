@@ -4,6 +4,7 @@
 use super::graph::{Graph, NameId, Need, PackageId};
 use super::table::Table;
 use super::tags::TagSet;
+use super::{Ambition, Availability, Options, Upgrade};
 
 /// What is decided.
 pub(super) struct State {
@@ -40,6 +41,8 @@ pub(super) struct NameState {
     pub(super) undecidable: bool,
     /// A package of this name comes by itself.
     pub(super) awaited: bool,
+    /// It is among the names that need a decision.
+    pub(super) undecided: bool,
     /// Waits to be looked at again.
     pub(super) dirty: bool,
     /// Who provides it has changed, which its dependants have to look at.
@@ -50,6 +53,42 @@ pub(super) struct NameState {
     pub(super) shared: Vec<NameId>,
     /// Providers that another required name can do without.
     pub(super) shunned: Vec<PackageId>,
+}
+
+/// What of the request's options holds for a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Choice {
+    pub(super) upgrade: bool,
+    pub(super) available: bool,
+    pub(super) latest: bool,
+}
+
+impl Choice {
+    pub(super) fn of(options: Options) -> Self {
+        Self {
+            upgrade: options.upgrade == Upgrade::Yes,
+            available: options.availability == Availability::Repositories,
+            latest: options.ambition == Ambition::Latest,
+        }
+    }
+
+    /// What holds for one or the other.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            upgrade: self.upgrade | other.upgrade,
+            available: self.available | other.available,
+            latest: self.latest | other.latest,
+        }
+    }
+
+    /// What holds for both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            upgrade: self.upgrade & other.upgrade,
+            available: self.available & other.available,
+            latest: self.latest & other.latest,
+        }
+    }
 }
 
 /// What is decided about a package.
@@ -70,6 +109,8 @@ pub(super) struct PackageState {
     pub(super) grouped: bool,
     /// The tags it may come from.
     pub(super) allowed: TagSet,
+    /// How to choose between it and others.
+    pub(super) choice: Choice,
     /// The tag it should come from.
     pub(super) preferred: TagSet,
 }
@@ -85,6 +126,7 @@ impl State {
             passed: false,
             undecidable: false,
             awaited: false,
+            undecided: false,
             dirty: false,
             changed: false,
             doubtful: false,
@@ -99,6 +141,7 @@ impl State {
             comes: false,
             grouped: false,
             allowed: TagSet::UNTAGGED,
+            choice: Choice::default(),
             preferred: TagSet::UNTAGGED,
         });
         Self { names, packages }
@@ -149,7 +192,7 @@ impl Graph<'_> {
         let node = &self.packages[package];
         let constraint = &need.dependency.constraint;
         node.provides.iter().any(|(name, version)| {
-            *name == need.name && constraint.accepts(*version, node.package.identity())
+            *name == need.name && constraint.accepts(*version, || node.package.identity())
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Packages made for the tests of this floor, and a tree to place them in.
+//! Packages and layers made for the tests of this floor, and a tree to place the former in.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,9 @@ use crate::apk::package::{Expected, PackageHead, Scripts, VerifiedPackage};
 use crate::apk::package_info::PackageInfo;
 use crate::apk::sign::SigningKey;
 use crate::apk::write_package::{PackageFile, PackageFileKind, PackageOwner, write_package};
-use crate::content::{Content, Memory};
+use crate::archive::table::{Place, Table, TableEntry, TableKind};
+use crate::content::{Content, Memory, ReadAt};
+use crate::digest::{Sha1, Sha256};
 use crate::path::TreePath;
 
 /// A path, with or without its slash.
@@ -128,6 +130,59 @@ impl Package {
         fields.push(('D', depends.join(" ")));
         fields.retain(|(_, value)| !value.is_empty());
         InstalledPackage { fields, ..InstalledPackage::default() }
+    }
+}
+
+/// A layer, or a whole archive, in the making: its entries, each 0750 and of 5:6, and the bytes of its files.
+#[derive(Default)]
+pub(super) struct Layer {
+    pub(super) table: Table,
+    data: Vec<u8>,
+}
+
+impl Layer {
+    pub(super) fn entry(mut self, text: &str, kind: TableKind) -> Self {
+        self.table.entries.push(TableEntry {
+            path: path(text),
+            kind,
+            mode: 0o750,
+            uid: 5,
+            gid: 6,
+            user: "root".into(),
+            group: "root".into(),
+            mtime: 1,
+            xattrs: BTreeMap::new(),
+        });
+        self
+    }
+
+    pub(super) fn dir(self, path: &str) -> Self {
+        self.entry(path, TableKind::Directory)
+    }
+
+    pub(super) fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        let content = content.as_ref();
+        let place = Place {
+            offset: self.data.len() as u64,
+            length: content.len() as u64,
+            sha256: Sha256::of(content),
+            sha1: Sha1::of(content),
+        };
+        self.data.extend_from_slice(content);
+        self.entry(path, TableKind::File(place))
+    }
+
+    pub(super) fn symlink(self, path: &str, target: &str) -> Self {
+        self.entry(path, TableKind::Symlink(target.into()))
+    }
+
+    pub(super) fn hard_link(self, name: &str, target: &str) -> Self {
+        self.entry(name, TableKind::HardLink(path(target)))
+    }
+
+    /// Its table and its bytes.
+    pub(super) fn made(self) -> (Table, Arc<dyn ReadAt>) {
+        (self.table, Arc::new(Memory(self.data.into())))
     }
 }
 

@@ -461,6 +461,6 @@ fn replaces(package: &InstalledPackage, other: &InstalledPackage) -> bool {
     package.replaces.iter().filter_map(|text| Dependency::of_index(text).ok()).any(|dependency| {
         *dependency.name == *other.name()
             && !dependency.conflict
-            && dependency.constraint.accepts(Some(other.version()), other.field('C').parse().ok())
+            && dependency.constraint.accepts(Some(other.version()), || other.field('C').parse().ok())
     })
 }

@@ -7,11 +7,8 @@
 //! - *cold*: `apkcompose build --scripts skip` with an empty store, to an archive;
 //! - *warm*: the same again with the store the cold one left.
 
-use crate::place::{PACKAGES, Place};
+use crate::place::{MIRROR, PACKAGES, Place};
 use crate::table::{self, Row, together};
-
-/// Where the root of apk has the mirror.
-const MIRROR: &str = "/.mirror";
 
 /// Measures `rounds`.
 pub(crate) fn measure(place: &Place, rounds: usize) -> Result<(), String> {

@@ -12,6 +12,11 @@ use crate::support::files;
 pub(crate) const PACKAGES: [&str; 9] =
     ["git", "openssh", "jq", "wget", "make", "musl-dev", "linux-headers", "binutils", "coreutils"];
 
+/// Where the root of apk has the mirror.
+pub(crate) const MIRROR: &str = "/.mirror";
+/// Where packages come from, below the mirror.
+pub(crate) const REPOSITORIES: [&str; 2] = ["v3.19/main", "v3.19/community"];
+
 /// Unpacks the minirootfs `$2` to `$1` anew and shows the mirror `$3` inside.
 const PREPARE: &str = r#"
 set -eu
@@ -24,8 +29,13 @@ mkdir "$1/.mirror"
 mount -o bind,ro "$3" "$1/.mirror"
 "#;
 
+/// The installed database of the root of apk.
+const INSTALLED: &str = "root/lib/apk/db/installed";
+/// Its world.
+const WORLD: &str = "root/etc/apk/world";
+
 /// What apk is asked for.
-const ADD: [&str; 5] = ["add", "--no-scripts", "--no-progress", "--repositories-file", "/.none"];
+const ADD: [&str; 4] = ["add", "--no-progress", "--repositories-file", "/.none"];
 
 /// Packs the root `$1` to `$2`, without what was only shown inside.
 const PACK: &str = r#"
@@ -58,12 +68,54 @@ impl Place {
 
     /// Measures `apk add` with `options` of what is installed, over the root, from `mirror`, which is as apk sees it.
     pub(crate) fn add(&self, options: &[&str], mirror: &str) -> Result<Figures, String> {
+        self.measure(self.apk(mirror, &PACKAGES).arg("--no-scripts").args(options))
+    }
+
+    /// What asks apk which `packages` it would add to the root.
+    pub(crate) fn simulate(&self, packages: &[&str]) -> Command {
+        let mut apk = self.apk(MIRROR, packages);
+        apk.args(["--simulate", "--no-network"]);
+        apk
+    }
+
+    fn apk(&self, mirror: &str, packages: &[&str]) -> Command {
         let mut apk = Command::new("chroot");
-        apk.arg(self.join("root")).arg("/sbin/apk").args(ADD).args(options);
-        for repository in ["main", "community"] {
-            apk.args(["-X", &format!("{mirror}/v3.19/{repository}")]);
+        apk.arg(self.join("root")).arg("/sbin/apk").args(ADD);
+        for repository in REPOSITORIES {
+            apk.args(["-X", &format!("{mirror}/{repository}")]);
         }
-        self.measure(apk.args(PACKAGES))
+        apk.args(packages);
+        apk
+    }
+
+    /// What asks apkcompose the same.
+    pub(crate) fn resolve(&self, packages: &[&str]) -> Command {
+        let mut resolve = Command::new(BINARY);
+        resolve.args(["resolve", "--quiet", "--arch", "x86_64"]);
+        for repository in REPOSITORIES {
+            resolve.arg("--repository").arg(self.alpine.repository(repository));
+        }
+        resolve.arg("--installed").arg(self.join(INSTALLED)).arg("--world").arg(self.join(WORLD));
+        resolve.args(packages).env("HOME", self.join("home")).env_remove("XDG_CACHE_HOME");
+        resolve
+    }
+
+    /// What inflates the indexes of the repositories and does nothing with them.
+    pub(crate) fn zcat(&self) -> Command {
+        let mut zcat = Command::new("sh");
+        zcat.args(["-c", "exec zcat \"$@\" >/dev/null", "zcat"])
+            .args(REPOSITORIES.map(|path| self.index(path)));
+        zcat
+    }
+
+    /// The index of a repository.
+    pub(crate) fn index(&self, repository: &str) -> PathBuf {
+        self.alpine.repository(repository).join("x86_64/APKINDEX.tar.gz")
+    }
+
+    /// The text of the root's installed database, and its world.
+    pub(crate) fn base(&self) -> (String, String) {
+        (files::read_text(&self.join(INSTALLED)), files::read_text(&self.join(WORLD)))
     }
 
     /// Measures `tar | gzip -6` of the root.
@@ -93,7 +145,8 @@ impl Place {
         if output.is_file() { Ok(figures) } else { Err(format!("{build:?} wrote no {}", output.display())) }
     }
 
-    fn measure(&self, command: &Command) -> Result<Figures, String> {
+    /// Measures `command`.
+    pub(crate) fn measure(&self, command: &Command) -> Result<Figures, String> {
         measure(command, &self.join("notes"))
     }
 
@@ -105,7 +158,7 @@ impl Place {
     /// 1,000,000 bytes.
     pub(crate) fn sizes(&self) -> (usize, u64) {
         let count = |database: &str| database.lines().filter(|line| line.starts_with("P:")).count();
-        let installed = count(&files::read_text(&self.join("root/lib/apk/db/installed")));
+        let installed = count(&files::read_text(&self.join(INSTALLED)));
         let of_base = count(&output_of("tar", &["-xOzf", &self.minirootfs(), "./lib/apk/db/installed"]));
         let packed = self.join("packed.tar.gz");
         let bytes = output_of("sh", &["-c", "gzip -dc \"$1\" | wc -c", "sh", &packed.to_string_lossy()]);

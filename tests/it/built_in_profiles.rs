@@ -109,13 +109,13 @@ fn plan<'a>(dir: &'a Dir, profile: &str, mirror: &Path) -> TestCommand<'a> {
 fn steps(report: &Value) -> Vec<String> {
     let step = |step: &Value| {
         let text = |key: &str| step[key].as_str().unwrap_or_else(|| panic!("no {key} in {step}")).to_owned();
-        match step["action"].as_str().unwrap() {
-            "install" => format!("Installing {} ({})", text("name"), text("version")),
-            "upgrade" => format!("Upgrading {} ({} -> {})", text("name"), text("installed"), text("version")),
+        match step["op"].as_str().unwrap() {
+            "install" => format!("Installing {} ({})", text("name"), text("new")),
+            "upgrade" => format!("Upgrading {} ({} -> {})", text("name"), text("old"), text("new")),
             "downgrade" => {
-                format!("Downgrading {} ({} -> {})", text("name"), text("installed"), text("version"))
+                format!("Downgrading {} ({} -> {})", text("name"), text("old"), text("new"))
             }
-            "purge" => format!("Purging {} ({})", text("name"), text("installed")),
+            "purge" => format!("Purging {} ({})", text("name"), text("old")),
             other => panic!("{other} in {step}"),
         }
     };

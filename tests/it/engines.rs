@@ -44,9 +44,9 @@ fn packages_of(report: &Value, alpine: &Alpine) -> BTreeSet<String> {
         base.into_iter().map(|(name, package)| (name, package.fields[&'V'].clone())).collect();
     for step in report["steps"].as_array().unwrap() {
         let name = step["name"].as_str().unwrap().to_owned();
-        match step["action"].as_str().unwrap() {
+        match step["op"].as_str().unwrap() {
             "purge" => drop(versions.remove(&name)),
-            _ => drop(versions.insert(name, step["version"].as_str().unwrap().to_owned())),
+            _ => drop(versions.insert(name, step["new"].as_str().unwrap().to_owned())),
         }
     }
     assert_eq!(Some(versions.len() as u64), report["packages"].as_u64());
@@ -306,9 +306,7 @@ fn a_variable_is_what_apk_would_pick() {
         let report =
             build(&dir, &alpine, "./php.toml").arg("--dry-run").args(options).success().stdout_json();
         let steps = report["steps"].as_array().unwrap().iter();
-        steps
-            .map(|step| format!("Installing {} ({})", step["name"], step["version"]).replace('"', ""))
-            .collect()
+        steps.map(|step| format!("Installing {} ({})", step["name"], step["new"]).replace('"', "")).collect()
     };
     let apk = reference::minirootfs(&alpine).repository("v3.19/main").repository("v3.19/community");
 

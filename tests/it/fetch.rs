@@ -448,7 +448,7 @@ fn a_link_out_of_the_mirror_is_not_followed() {
 
 #[test]
 fn a_package_without_an_identity_is_not_fetched() {
-    let index = Index::parse("test", b"P:a\nV:1\nA:x86_64\nS:1\nI:1\n".to_vec()).unwrap();
+    let index = Index::parse("test", b"P:a\nV:1\nA:x86_64\nS:1\nI:1\n").unwrap();
     let dir = Dir::new();
     let error = PackageRequest::of(index.packages().next().unwrap(), &repository(&dir.path())).unwrap_err();
     assert!(matches!(error, FetchError::Unfetchable { .. }), "{error}");

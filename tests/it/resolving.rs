@@ -141,6 +141,17 @@ fn refusals_are_answers_too_each_of_its_kind() {
 }
 
 #[test]
+fn a_tag_that_no_repository_has_is_named_with_those_there_are() {
+    let dir = Dir::new();
+    dir.write("repo", index(&["a 1"]));
+    let ask = |repository: &str| {
+        let command = resolve(&dir).args(["--repository", "repo", "--repository", repository, "a@egde"]);
+        command.fails_with(6).stderr_text()
+    };
+    insta::assert_snapshot!(ask("repo") + &ask("@edge=repo"));
+}
+
+#[test]
 fn a_dependency_takes_the_place_of_what_the_world_says_of_the_name() {
     let dir = Dir::new();
     dir.write("repo", index(&["a 1", "a 2", "b 1"]));
@@ -158,6 +169,33 @@ fn a_dependency_takes_the_place_of_what_the_world_says_of_the_name() {
     // As with apk, the last word counts.
     assert_eq!(names(&["a>1", "a=1"]), ["a 1", "b 1"]);
     assert_eq!(names(&["!b"]), ["a 2"]);
+}
+
+#[test]
+fn options_hold_for_what_is_asked_for_and_what_that_needs_or_else_for_everything() {
+    let dir = Dir::new();
+    dir.write("repo", index(&["a 2 D:needed", "needed 2", "other 2", "a-doc 2 i:a docs", "docs 1"]));
+    dir.write("db", index(&["a 1 D:needed", "needed 1", "other 1", "a-doc 1 i:a docs", "docs 1"]));
+    dir.write("world", "a\nother\ndocs\n");
+    let upgraded = |arguments: &[&str]| -> Vec<String> {
+        let command = resolve(&dir).args(["--repository", "repo", "--installed", "db", "--world", "world"]);
+        let answer = command.args(["--format", "json"]).args(arguments).success().stdout_json();
+        let mut names: Vec<String> = answer["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| step["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+
+    // As the real apk 2.14.4 has it with `add --upgrade`, `add --latest` and `upgrade`.
+    assert_eq!(upgraded(&["--upgrade", "a"]), ["a", "a-doc", "needed"]);
+    assert_eq!(upgraded(&["--upgrade", "needed"]), ["needed"]);
+    assert_eq!(upgraded(&["--latest", "a"]), ["a", "a-doc", "needed"]);
+    assert_eq!(upgraded(&["--upgrade"]), ["a", "a-doc", "needed", "other"]);
+    assert_eq!(upgraded(&["a"]), [""; 0]);
 }
 
 #[test]

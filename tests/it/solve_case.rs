@@ -16,7 +16,7 @@ use apkcompose::apk::index::Index;
 use apkcompose::arch::Arch;
 use apkcompose::digest::{Identity, Sha1};
 use apkcompose::solve::{
-    Ambition, Availability, Installed, Options, Refusal, Repository, Request, Upgrade, solve,
+    Ambition, Availability, Installed, Options, Refusal, Repository, Request, Scope, Upgrade, solve,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -78,11 +78,12 @@ impl<'t> Case<'t> {
         });
         let added = self.words("add");
         let world = self.words("world").into_iter().chain(added.iter().copied());
+        let scope = if added.is_empty() { Scope::Everything } else { Scope::Requested };
         let request = Request {
             arch: Arch::X86_64,
             world: world.map(|text| text.parse().unwrap()).collect(),
             requested: added.iter().map(|text| Dependency::name_in(text).to_owned()).collect(),
-            options: options(&self.words("options")),
+            options: Options { scope, ..options(&self.words("options")) },
         };
         let solution = solve(&repositories, installed.as_ref(), &request)?;
         Ok(solve_text::steps(&repositories, installed.as_ref(), &solution))

@@ -426,8 +426,13 @@ fn links_of_busybox_over_the_minirootfs_equal_the_real_apks() {
 
 /// The scripts that a build says it did not run, in order.
 fn not_run(outcome: &Outcome) -> Vec<String> {
+    listed(outcome, "scripts were not run")
+}
+
+/// What a build lists below a line with `heading`.
+fn listed(outcome: &Outcome, heading: &str) -> Vec<String> {
     let words = outcome.stderr_text();
-    let list = words.lines().skip_while(|line| !line.contains("scripts were not run")).skip(1);
+    let list = words.lines().skip_while(|line| !line.contains(heading)).skip(1);
     let list = list.map_while(|line| line.strip_prefix("  ")).flat_map(|line| line.split(','));
     list.map(str::trim).filter(|script| !script.is_empty()).map(str::to_owned).collect()
 }

@@ -17,7 +17,7 @@ pub(super) use author::{Index, Package};
 pub(super) use build::{Build, Scripts};
 pub(super) use cache::{Cache, CachePlace};
 pub(super) use profiles::Profiles;
-pub(super) use resolve::{AnswerFormat, Resolve, Why, WhyNot};
+pub(super) use resolve::{AnswerFormat, Question, Resolve, Why, WhyNot};
 pub(super) use shared::{Format, ProfileArgs, Progress, Words};
 
 const EXAMPLES: &str = "\

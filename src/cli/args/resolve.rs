@@ -71,13 +71,13 @@ pub(in crate::cli) struct Resolve {
     /// A world, a dependency per line; each DEP takes the place of what it says of the same name
     #[arg(long, value_name = "FILE", env = "APKCOMPOSE_WORLD", help_heading = ALONE)]
     pub(in crate::cli) world: Option<PathBuf>,
-    /// Prefer higher versions to installed ones
+    /// Prefer higher versions to installed ones: of each DEP and what it needs, or without a DEP of everything
     #[arg(long, env = "APKCOMPOSE_UPGRADE", value_parser = FalseyValueParser::new(), help_heading = ALONE)]
     pub(in crate::cli) upgrade: bool,
-    /// Insist on the highest versions
+    /// Insist on the highest versions, of the same
     #[arg(long, env = "APKCOMPOSE_LATEST", value_parser = FalseyValueParser::new(), help_heading = ALONE)]
     pub(in crate::cli) latest: bool,
-    /// Replace installed packages that no repository has, even by lower versions
+    /// Replace installed packages that no repository has, even by lower versions: everywhere, and so the others
     #[arg(long, env = "APKCOMPOSE_AVAILABLE", value_parser = FalseyValueParser::new(), help_heading = ALONE)]
     pub(in crate::cli) available: bool,
     /// Take indexes that nobody who is known has signed at their word

@@ -252,8 +252,8 @@ impl Explainer<'_> {
                 at: self.profile().packages.origin(dependency).map(ToString::to_string),
                 ..bond("world", Vec::new(), vec![dependency.to_string()])
             },
-            Dependant::Package(by, dependency) => {
-                bond("depends", vec![self.text(*by)], vec![dependency.to_string()])
+            Dependant::Package(by, needs) => {
+                bond("depends", vec![self.text(*by)], needs.iter().map(ToString::to_string).collect())
             }
             Dependant::InstallIf(with) => bond(
                 "install_if",

@@ -10,22 +10,15 @@ use super::files::Files;
 use crate::arch::Arch;
 use crate::digest::{DiffId, Sha256};
 use crate::fetch::FetchError;
+use crate::image::names::{DOCKER_LIST, INDEX, LAYOUT, blob_path};
 use crate::image::stored::{
-    DockerImage, Listed, StoredConfig, StoredDescriptor, StoredIndex, StoredLayout, StoredManifest,
+    DockerImage, Listed, StoredConfig, StoredDescriptor, StoredIndex, StoredLayout, StoredManifest, shown,
 };
 
-/// What makes a directory an OCI layout.
-pub(super) const LAYOUT: &str = "oci-layout";
-/// The list of what a layout has.
-pub(super) const INDEX: &str = "index.json";
-/// The list of what Docker's archive has.
-const DOCKER_LIST: &str = "manifest.json";
 /// How often a list of images may lead to another one.
 const MAX_DEPTH: usize = 4;
 /// How many layers an image may have: what engines can mount over one another, and more.
 const MAX_LAYERS: usize = 512;
-/// How much of a media type or a name is shown, in characters.
-const MAX_SHOWN: usize = 100;
 
 /// Which image of some files is wanted.
 pub(super) struct Wanted<'a> {
@@ -262,10 +255,6 @@ impl Wanted<'_> {
 }
 
 /// Where a layout has the blob with that digest.
-fn blob_path(digest: Sha256) -> String {
-    format!("blobs/sha256/{digest}")
-}
-
 /// What images are called.
 fn names(images: &[&StoredDescriptor]) -> Vec<String> {
     once(images.iter().flat_map(|image| image.names()))
@@ -277,9 +266,4 @@ fn once<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     names.sort_unstable();
     names.dedup();
     names
-}
-
-/// A text of somebody else's, as far as it is shown.
-pub(super) fn shown(text: &str) -> String {
-    text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect()
 }

@@ -17,7 +17,7 @@ mod files;
 
 use std::path::{Path, PathBuf};
 
-use self::choose::{FoundImage, FoundLayer, INDEX, LAYOUT, Wanted, shown};
+use self::choose::{FoundImage, FoundLayer, Wanted};
 use self::files::{Archive, Files};
 use super::base::{Base, TrustRung, rootfs_archive};
 use super::error::{FetchError, PROFILE, Statement};
@@ -26,6 +26,8 @@ use super::packages::{Watched, refusal};
 use crate::arch::Arch;
 use crate::archive::rootfs::inflated_limit;
 use crate::digest::Sha256;
+use crate::image::names::{INDEX, LAYOUT};
+use crate::image::stored::shown;
 use crate::report::Step;
 use crate::root::Root;
 use crate::store::{Expanded, StoredLayer};

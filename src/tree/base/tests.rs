@@ -1,57 +1,18 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::archive::gzip_write;
-use crate::archive::table::{Place, Table, TableEntry, TableKind};
+use crate::archive::table::TableKind;
 use crate::archive::tar_write::{self, Entry, EntryKind as WrittenKind};
-use crate::content::{Memory, ReadAt};
-use crate::digest::{Sha1, Sha256};
-use crate::tree::made::{at, has, path, text};
+use crate::tree::made::{Layer, at, has, path, text};
 use crate::tree::{Device, Mode, Owner};
-use std::collections::BTreeMap;
 
 const IDENTITY: &str = "Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=";
 const INSTALLED: &str =
     "C:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\nP:one\nV:1-r0\nF:usr\nF:usr/bin\nR:tool\na:0:0:755\n\n";
 
-/// An archive in the making: its entries, and the bytes of its files.
-#[derive(Default)]
-struct Archive {
-    table: Table,
-    data: Vec<u8>,
-}
-
-impl Archive {
-    fn entry(mut self, text: &str, kind: TableKind) -> Self {
-        self.table.entries.push(TableEntry {
-            path: path(text),
-            kind,
-            mode: 0o750,
-            uid: 5,
-            gid: 6,
-            user: "root".into(),
-            group: "root".into(),
-            mtime: 1,
-            xattrs: BTreeMap::new(),
-        });
-        self
-    }
-
-    fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
-        let content = content.as_ref();
-        let place = Place {
-            offset: self.data.len() as u64,
-            length: content.len() as u64,
-            sha256: Sha256::of(content),
-            sha1: Sha1::of(content),
-        };
-        self.data.extend_from_slice(content);
-        self.entry(path, TableKind::File(place))
-    }
-
+impl Layer {
     fn base(self) -> Result<Base, BaseError> {
-        let data: Arc<dyn ReadAt> = Arc::new(Memory(self.data.into()));
-        Base::of_layers(&[TableLayer { table: &self.table, tar: &data }])
+        let (table, data) = self.made();
+        Base::of_layers(&[TableLayer { table: &table, tar: &data }])
     }
 
     fn tree(self) -> Tree {
@@ -63,8 +24,8 @@ impl Archive {
     }
 }
 
-fn archive() -> Archive {
-    Archive::default()
+fn archive() -> Layer {
+    Layer::default()
 }
 
 /// An archive of scripts with those of the package above and of one that is gone.

@@ -1,58 +1,8 @@
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::archive::table::Place;
-use crate::content::Memory;
-use crate::digest::{Sha1, Sha256};
-use crate::tree::made::path;
+use crate::archive::table::Table;
+use crate::tree::made::{Layer, path};
 
-/// A layer in the making: its table, and the bytes of its files.
-#[derive(Default)]
-struct Made {
-    table: Table,
-    data: Vec<u8>,
-}
-
-impl Made {
-    fn entry(mut self, text: &str, kind: TableKind) -> Self {
-        self.table.entries.push(TableEntry {
-            path: path(text),
-            kind,
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            user: "".into(),
-            group: "".into(),
-            mtime: 0,
-            xattrs: BTreeMap::new(),
-        });
-        self
-    }
-
-    fn dir(self, path: &str) -> Self {
-        self.entry(path, TableKind::Directory)
-    }
-
-    fn file(mut self, path: &str, content: &str) -> Self {
-        let bytes = content.as_bytes();
-        let place = Place {
-            offset: self.data.len() as u64,
-            length: bytes.len() as u64,
-            sha256: Sha256::of(bytes),
-            sha1: Sha1::of(bytes),
-        };
-        self.data.extend_from_slice(bytes);
-        self.entry(path, TableKind::File(place))
-    }
-
-    fn symlink(self, path: &str, target: &str) -> Self {
-        self.entry(path, TableKind::Symlink(target.into()))
-    }
-
-    fn hard_link(self, name: &str, target: &str) -> Self {
-        self.entry(name, TableKind::HardLink(path(target)))
-    }
-
+impl Layer {
     fn mode(mut self, mode: u32) -> Self {
         self.table.entries.last_mut().unwrap().mode = mode;
         self
@@ -69,17 +19,14 @@ impl Made {
     }
 }
 
-fn tree(layers: Vec<Made>) -> Result<Tree, LayersError> {
-    let made: Vec<(Table, Arc<dyn ReadAt>)> = layers
-        .into_iter()
-        .map(|layer| (layer.table, Arc::new(Memory(layer.data.into())) as Arc<dyn ReadAt>))
-        .collect();
+fn tree(layers: Vec<Layer>) -> Result<Tree, LayersError> {
+    let made: Vec<(Table, Arc<dyn ReadAt>)> = layers.into_iter().map(Layer::made).collect();
     let layers: Vec<TableLayer<'_>> = made.iter().map(|(table, tar)| TableLayer { table, tar }).collect();
     tree_of(&layers)
 }
 
 /// What there is, a line each: directories with a slash, files with their content, links with their target.
-fn shown(layers: Vec<Made>) -> Vec<String> {
+fn shown(layers: Vec<Layer>) -> Vec<String> {
     let tree = tree(layers).unwrap();
     let line = |(path, _, inode): (&TreePath, _, &Inode)| {
         let rest = match &inode.kind {
@@ -94,8 +41,8 @@ fn shown(layers: Vec<Made>) -> Vec<String> {
     tree.entries().filter(|(path, _, _)| !path.is_root()).map(line).collect()
 }
 
-fn base() -> Made {
-    Made::default()
+fn base() -> Layer {
+    Layer::default()
         .dir("/etc")
         .file("/etc/a", "1")
         .file("/etc/b", "1")
@@ -107,37 +54,37 @@ fn base() -> Made {
 
 #[test]
 fn a_layer_replaces_what_is_below_and_directories_keep_their_contents() {
-    let upper = Made::default().dir("/etc").mode(0o700).file("/etc/b", "2").file("/new/deep", "2");
+    let upper = Layer::default().dir("/etc").mode(0o700).file("/etc/b", "2").file("/new/deep", "2");
     assert_eq!(
         shown(vec![base(), upper]),
         ["etc/", "etc/a=1", "etc/b=2", "lib/", "lib/x/", "lib/x/y=1", "link->lib", "new/", "new/deep=2"]
     );
-    let upper = Made::default().dir("/etc").mode(0o700);
+    let upper = Layer::default().dir("/etc").mode(0o700);
     let tree = tree(vec![base(), upper]).unwrap();
     assert_eq!(tree.get(&path("/etc")).unwrap().mode, Mode::new(0o700));
 }
 
 #[test]
 fn a_whiteout_takes_away_what_is_below_and_nothing_of_its_own_layer() {
-    let upper = Made::default().without("/etc/a").without("/lib").without("/nothing/here");
+    let upper = Layer::default().without("/etc/a").without("/lib").without("/nothing/here");
     assert_eq!(shown(vec![base(), upper]), ["etc/", "etc/b=1", "link->lib"]);
-    let upper = Made::default().file("/etc/a", "2").without("/etc/a").dir("/lib").without("/lib");
+    let upper = Layer::default().file("/etc/a", "2").without("/etc/a").dir("/lib").without("/lib");
     assert_eq!(shown(vec![base(), upper]), ["etc/", "etc/a=2", "etc/b=1", "lib/", "link->lib"]);
-    let upper = Made::default().emptying("/etc").file("/etc/c", "2");
+    let upper = Layer::default().emptying("/etc").file("/etc/c", "2");
     assert_eq!(shown(vec![base(), upper]), ["etc/", "etc/c=2", "lib/", "lib/x/", "lib/x/y=1", "link->lib"]);
-    assert_eq!(shown(vec![base(), Made::default().emptying("/").file("/z", "2")]), ["z=2"]);
+    assert_eq!(shown(vec![base(), Layer::default().emptying("/").file("/z", "2")]), ["z=2"]);
 }
 
 #[test]
 fn something_of_another_kind_takes_a_place_with_all_that_was_in_it() {
-    let upper = Made::default().file("/lib", "2").dir("/link").file("/link/in", "2");
+    let upper = Layer::default().file("/lib", "2").dir("/link").file("/link/in", "2");
     assert_eq!(shown(vec![base(), upper]), ["etc/", "etc/a=1", "etc/b=1", "lib=2", "link/", "link/in=2"]);
 }
 
 #[test]
 fn what_was_taken_away_may_come_back_in_a_later_layer() {
-    let gone = Made::default().without("/etc");
-    let back = Made::default().file("/etc/a", "3");
+    let gone = Layer::default().without("/etc");
+    let back = Layer::default().file("/etc/a", "3");
     assert_eq!(
         shown(vec![base(), gone, back]),
         ["etc/", "etc/a=3", "lib/", "lib/x/", "lib/x/y=1", "link->lib"]
@@ -146,16 +93,16 @@ fn what_was_taken_away_may_come_back_in_a_later_layer() {
 
 #[test]
 fn a_hard_link_may_lead_to_a_file_of_a_lower_layer() {
-    let upper = Made::default().hard_link("/again", "/etc/a").without("/etc/b");
+    let upper = Layer::default().hard_link("/again", "/etc/a").without("/etc/b");
     let tree = tree(vec![base(), upper]).unwrap();
     assert_eq!(tree.number(&path("/again")), tree.number(&path("/etc/a")));
     for (target, layers) in [
         ("/nothing", vec![base()]),
         ("/lib", vec![base()]),
-        ("/etc/a", vec![base(), Made::default().without("/etc/a")]),
+        ("/etc/a", vec![base(), Layer::default().without("/etc/a")]),
     ] {
         let mut layers = layers;
-        layers.push(Made::default().hard_link("/again", target));
+        layers.push(Layer::default().hard_link("/again", target));
         let error = self::tree(layers).unwrap_err();
         assert!(matches!(error, LayersError::HardLink { .. }), "{target}: {error}");
     }
@@ -163,21 +110,21 @@ fn a_hard_link_may_lead_to_a_file_of_a_lower_layer() {
 
 #[test]
 fn nothing_goes_through_a_link_or_into_a_file() {
-    let refused = |upper: Made| tree(vec![base(), upper]).unwrap_err();
+    let refused = |upper: Layer| tree(vec![base(), upper]).unwrap_err();
     for upper in [
-        Made::default().file("/link/new", "2"),
-        Made::default().without("/link/x"),
-        Made::default().emptying("/link/x"),
-        Made::default().without("/etc/a/b"),
-        Made::default().file("/etc/a/b", "2"),
-        Made::default().file("/d", "2").file("/d/e", "2"),
+        Layer::default().file("/link/new", "2"),
+        Layer::default().without("/link/x"),
+        Layer::default().emptying("/link/x"),
+        Layer::default().without("/etc/a/b"),
+        Layer::default().file("/etc/a/b", "2"),
+        Layer::default().file("/d", "2").file("/d/e", "2"),
     ] {
         let error = refused(upper);
         let is_parent = matches!(&error, LayersError::Name(NameError::ParentIsNoDirectory { .. }));
         assert!(is_parent, "{error}");
     }
-    let error = refused(Made::default().emptying("/link"));
+    let error = refused(Layer::default().emptying("/link"));
     assert!(matches!(error, LayersError::Name(NameError::IsNoDirectory { .. })), "{error}");
-    let error = refused(Made::default().file("/d/e", "2").file("/d", "2"));
+    let error = refused(Layer::default().file("/d/e", "2").file("/d", "2"));
     assert!(matches!(error, LayersError::Name(NameError::IsDirectory { .. })), "{error}");
 }

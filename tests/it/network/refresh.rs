@@ -70,7 +70,7 @@ fn what_changed_is_taken() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|step| format!("{} {}", step["name"].as_str().unwrap(), step["version"].as_str().unwrap()))
+        .map(|step| format!("{} {}", step["name"].as_str().unwrap(), step["new"].as_str().unwrap()))
         .collect();
     assert!(steps.contains(&"app 1-r1".to_owned()), "{steps:?}");
     let log = scene.mirror().log();

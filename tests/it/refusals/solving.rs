@@ -61,6 +61,46 @@ fn a_package_only_under_a_tag_is_named_with_it() {
 }
 
 #[test]
+fn a_library_only_under_a_tag_is_named_with_who_needs_it() {
+    let scene = Scene::new();
+    scene.profile(
+        "[alpine]\narch = [\"x86_64\"]\nbase = \"scratch\"\nrepositories = [\"./repo\", \"@own ./own\"]\n\
+         keys = [\"test.rsa.pub\"]\n[packages]\nruntime = [\"a\"]\n",
+    );
+    scene.repository(&[&plain("a").says("depend", "so:libz.so.1").made()]);
+    let zlib = plain("zlib").says("provides", "so:libz.so.1=1.3").made();
+    crate::made::repository(&scene.dir.join("own"), "test", &[&zlib], crate::made::key());
+    scene.refused("solve-library-under-tag", 6);
+}
+
+#[test]
+fn needs_that_no_version_meets_together_are_named() {
+    let one = plain("one").says("depend", "b<2").made();
+    let two = plain("two").says("depend", "b>1-r0").made();
+    let (old, new) = (plain("b").made(), plain("b").version("2-r0").made());
+    Scene::wanting(&["one", "two"], &[&one, &two, &old, &new]).refused("solve-bounds", 6);
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let a = plain("a").says("depend", "so:none.so.1").says("depend", "!b").made();
+    Scene::wanting(&["a", "b", "c>3", "nosuch"], &[&a, &plain("b").made(), &plain("c").made()])
+        .refused("solve-several", 6);
+}
+
+#[test]
+fn more_tags_than_can_be_told_apart_are_refused() {
+    let scene = Scene::new();
+    let repositories: Vec<String> = (0..64).map(|number| format!("@t{number} ./repo")).collect();
+    scene.profile(&format!(
+        "[alpine]\narch = [\"x86_64\"]\nbase = \"scratch\"\nrepositories = {repositories:?}\n\
+         keys = [\"test.rsa.pub\"]\n[packages]\nruntime = [\"a@t1\"]\n"
+    ));
+    scene.repository(&[&plain("a").made()]);
+    scene.refused("solve-too-many-tags", 8);
+}
+
+#[test]
 fn a_package_for_another_machine_is_named() {
     let a = plain("a").arch("aarch64").made();
     Scene::wanting(&["a"], &[&a]).refused("solve-arch", 6);

@@ -57,16 +57,21 @@ fn a_removed_package_takes_its_files_along_whatever_somebody_made_of_them() {
     let Some(workshop) = workshop(test) else { return };
     let first = workshop.install(&[everywhere("1-r0", &FILES, &LINKS)], &["one"]);
 
-    let both = workshop.remove(&workshop.edited(&first.tar, CHANGES), &["one"], &[]);
+    let base = workshop.edited(&first.tar, CHANGES);
+    let both = workshop.remove(&base, &["one"], &[]);
 
     let left: Vec<&str> = both.ours.listing.entries().map(|entry| entry.path.as_str()).collect();
     let left: Vec<&str> = left.into_iter().filter(|path| path.contains("/d/")).collect();
     let names = ["changed.apk-new", "directory", "full", "full/mine", "same.apk-new"];
     let expected = ["etc/d", "usr/d"].map(|directory| names.map(|name| format!("{directory}/{name}")));
     assert_eq!(left, expected.concat());
-    let words = both.ours.outcome.stderr_text();
-    assert!(words.contains("/etc/d/changed goes with one, though somebody has changed it"), "{words}");
-    assert!(!words.contains("/etc/d/mode goes") && !words.contains("/usr/d/changed goes"), "{words}");
+    // Those that apk would have left without `--purge`.
+    let deleted = workshop.delete(&base, &["one"]);
+    let kept = deleted.listing.entries().map(|entry| entry.path.as_str());
+    let kept = kept.filter(|path| path.starts_with("etc/d/") && both.ours.listing.get(path).is_none());
+    let kept: Vec<String> = kept.map(|path| format!("/{path}")).collect();
+    assert_eq!(kept.len(), 6);
+    assert_eq!(super::listed(&both.ours.outcome, "files went with removed packages"), kept);
 }
 
 #[test]

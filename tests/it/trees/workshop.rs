@@ -275,6 +275,13 @@ impl Workshop {
         Both::of(&reference, ours, &[&OVER, more].concat(), &repository)
     }
 
+    /// The real apk's tree after `names` were taken out of the tree `base` without `--purge`.
+    pub(super) fn delete(&self, base: &Path, names: &[&str]) -> ReferenceTree {
+        let repository = self.repository("second", &[]);
+        let tar = self.compressed(base);
+        self.apk(reference::over_tar(&self.alpine, &tar, "x86_64"), &repository).delete(names)
+    }
+
     /// The tree `base` after a shell `script` has been run in its root directory. What that touched has the time of
     /// the packages.
     pub(super) fn edited(&self, base: &Path, script: &str) -> PathBuf {
