@@ -1,6 +1,7 @@
 //! apk's order as a walk, written down once more and in the plainest way: depth first over the sorted world,
 //! dependencies in the order they are stated, a package after them; what comes by itself right after the one that
-//! completed it. Among several that one package completes, those come first that stand first in an order given.
+//! completed it. Among several that one package completes, and several that provide one name, those come first that
+//! stand first in an order given.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -65,7 +66,13 @@ impl<'a> Walk<'a> {
         entered: &mut BTreeSet<&'a str>,
         walked: &mut Vec<String>,
     ) {
-        let Some(provider) = self.providers.get(name).and_then(|providers| providers.first()) else { return };
+        let position = |name: &&str| positions.get(name).copied().unwrap_or(usize::MAX);
+        let providers = self.providers.get(name).map(Vec::as_slice).unwrap_or_default();
+        let named = providers.iter().find(|provider| **provider == name);
+        let Some(provider) = named.or_else(|| providers.iter().min_by_key(|provider| position(provider)))
+        else {
+            return;
+        };
         if !entered.insert(provider) {
             return;
         }
@@ -78,7 +85,7 @@ impl<'a> Walk<'a> {
         let waiting = std::iter::once(package.name()).chain(held).filter_map(|name| self.waiting.get(name));
         let mut completed: Vec<&str> =
             waiting.flatten().copied().filter(|waiting| self.is_complete(waiting, entered)).collect();
-        completed.sort_by_key(|name| positions.get(name).copied().unwrap_or(usize::MAX));
+        completed.sort_by_key(position);
         for name in completed {
             self.go(name, positions, entered, walked);
         }
