@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::solution::{Action, Solution, Source};
 use super::{Installed, Repository, Request};
-use crate::apk::dependency::{Dependency, Provide, Tag};
+use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::{Flaw, Package, PackageNumber};
 
 /// Why a solution does not hold.
@@ -141,7 +141,7 @@ impl<'a> Tree<'a> {
     fn new(packages: Vec<Package<'a>>) -> Self {
         let mut names: HashMap<&str, Vec<Holding<'a>>> = HashMap::new();
         for (number, package) in packages.iter().enumerate() {
-            for (name, version) in held_by(*package) {
+            for (name, version) in package.held() {
                 names.entry(name).or_default().push(Holding { package: number, version });
             }
         }
@@ -267,7 +267,7 @@ impl<'a> Tree<'a> {
         if conditions.is_empty() || !conditions.iter().all(|condition| self.holds(condition, None)) {
             return false;
         }
-        let held: Vec<(&str, Option<&str>)> = held_by(package).collect();
+        let held: Vec<(&str, Option<&str>)> = package.held().collect();
         let clashes = held.iter().any(|(name, version)| {
             let holdings = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
             holdings.iter().any(|holding| version.is_some() || holding.version.is_some())
@@ -282,11 +282,6 @@ impl<'a> Tree<'a> {
         let depends = dependencies(package);
         !clashes && !excluded && depends.iter().all(|dependency| self.holds(dependency, None))
     }
-}
-
-fn held_by(package: Package<'_>) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let own = (package.name(), Some(package.version()));
-    std::iter::once(own).chain(package.provides().filter_map(Provide::split))
 }
 
 /// What a package depends on; of an installed package with a malformed entry, what can be read.

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::{Installed, Repository, Solution, Source};
-use crate::apk::dependency::{Dependency, Provide, Tag};
+use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Package;
 
 /// The number of a package in a [`Closure`], in the order of their names.
@@ -73,7 +73,7 @@ impl<'a> Closure<'a> {
         }
         let mut holders: HashMap<&str, Vec<_>> = HashMap::new();
         for (member, row) in (0..).map(Member).zip(&rows) {
-            for (name, version) in held_by(row.package) {
+            for (name, version) in row.package.held() {
                 holders.entry(name).or_default().push((member, version));
             }
         }
@@ -313,12 +313,6 @@ impl<'a> Closure<'a> {
     pub fn size(&self, members: impl IntoIterator<Item = Member>) -> u64 {
         members.into_iter().filter_map(|member| self.package(member)).map(Package::installed_size).sum()
     }
-}
-
-/// The names a package holds, its own first, with their versions.
-fn held_by(package: Package<'_>) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let own = (package.name(), Some(package.version()));
-    std::iter::once(own).chain(package.provides().filter_map(Provide::split))
 }
 
 #[cfg(test)]
