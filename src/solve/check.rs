@@ -332,33 +332,14 @@ fn steps_lead_to(
 
 #[cfg(test)]
 mod tests {
+    use super::super::made;
     use super::super::solution::{Chosen, Reason, RepositoryNumber, Step};
-    use super::super::{Options, Repository};
     use super::*;
-    use crate::apk::index::Index;
-    use crate::arch::Arch;
-
-    /// An index of packages, each a line of `name version` and further fields after `;`.
-    fn index(packages: &[&str]) -> Index {
-        let identity = "Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=";
-        let stanzas = packages.iter().map(|package| {
-            let (own, fields) = package.split_once(';').unwrap_or((package, ""));
-            let (name, version) = own.split_once(' ').unwrap();
-            format!("C:{identity}\nP:{name}\nV:{version}\n{}\n\n", fields.replace(';', "\n"))
-        });
-        Index::parse("index", stanzas.collect::<String>().replace("\n\n\n", "\n\n").into_bytes()).unwrap()
-    }
 
     /// The verdict on installing the packages with these numbers.
     fn verdict(packages: &[&str], world: &[&str], installing: &[u32]) -> Result<(), Violation> {
-        let index = index(packages);
-        let repositories = [Repository { index: &index, tag: None, name: "r".to_owned() }];
-        let request = Request {
-            arch: Arch::X86_64,
-            world: world.iter().map(|text| text.parse().unwrap()).collect(),
-            requested: Vec::new(),
-            options: Options::default(),
-        };
+        let index = made::index(packages);
+        let (repositories, request) = (made::repository(&index), made::request(world));
         let sources =
             installing.iter().map(|number| Source::Repository(RepositoryNumber(0), PackageNumber(*number)));
         let solution = Solution {
@@ -422,14 +403,9 @@ mod tests {
 
     #[test]
     fn steps_that_lead_elsewhere_are_found() {
-        let index = index(&["a 1"]);
+        let index = made::index(&["a 1"]);
         let installed = Installed { index: &index, tags: Vec::new() };
-        let request = Request {
-            arch: Arch::X86_64,
-            world: Vec::new(),
-            requested: Vec::new(),
-            options: Options::default(),
-        };
+        let request = made::request(&[]);
         let steps = Violation::Steps("a-1".to_owned());
         assert_eq!(check(&[], Some(&installed), &request, &Solution::default()), Err(steps));
     }
