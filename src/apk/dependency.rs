@@ -321,13 +321,6 @@ impl Provide {
         is_name(name).then_some((name, version))
     }
 
-    /// [`Provide::split`], to keep.
-    #[must_use]
-    pub fn stated(text: &str) -> Option<Self> {
-        let (name, version) = Self::split(text)?;
-        Some(Self { name: name.into(), version: version.map(Version::stated) })
-    }
-
     /// Parses a provide as an index states it: a name, with `=version` or without.
     pub fn of_index(text: &str) -> Result<Self, DependencyError> {
         let dependency = Dependency::of_index(text)?;

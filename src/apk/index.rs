@@ -327,7 +327,7 @@ impl<'a> Package<'a> {
     }
 
     /// `p:`, as text.
-    pub fn provides(self) -> impl Iterator<Item = &'a str> {
+    pub fn provides(self) -> impl Iterator<Item = &'a str> + Clone {
         self.field(self.record.provides).split_ascii_whitespace()
     }
 
@@ -341,9 +341,11 @@ impl<'a> Package<'a> {
         self.depends().map(Dependency::of_index).collect()
     }
 
-    /// `p:`, parsed; what is no provide is left out.
-    pub fn parse_provides(self) -> impl Iterator<Item = Provide> + 'a {
-        self.provides().filter_map(Provide::stated)
+    /// The names it holds where it is installed, each with the version in which it does: its own name first, then what it
+    /// provides; what is no provide is left out.
+    pub fn held(self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone {
+        let own = (self.name(), Some(self.version()));
+        std::iter::once(own).chain(self.provides().filter_map(Provide::split))
     }
 
     /// `i:`, parsed; empty if one condition is malformed, as apk then has no `install_if`.
@@ -418,7 +420,7 @@ mod tests {
         assert_eq!((musl.size(), musl.installed_size()), (406_784, 667_648));
         assert_eq!((musl.build_time(), musl.provider_priority()), (Some(1_700_000_000), 10));
         assert_eq!(musl.depends().collect::<Vec<_>>(), ["so:x", "!y"]);
-        assert_eq!(musl.parse_provides().count(), 2);
+        assert_eq!(musl.held().count(), 3);
         assert_eq!(musl.parse_install_if().len(), 2);
         assert_eq!(musl.first_field('T'), Some("the musl c library"));
         assert_eq!(musl.flaw(), None);
@@ -445,10 +447,7 @@ mod tests {
         let index = index(text);
         let package = index.packages().next().unwrap();
         assert!(matches!(package.flaw(), Some(Flaw::Depends(_))));
-        assert_eq!(
-            package.parse_provides().map(|p| p.name).collect::<Vec<_>>(),
-            ["pc:librtmp".into(), "ok".into()]
-        );
+        assert_eq!(package.held().skip(1).map(|(name, _)| name).collect::<Vec<_>>(), ["pc:librtmp", "ok"]);
         assert!(package.parse_install_if().is_empty());
     }
 

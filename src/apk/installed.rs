@@ -12,7 +12,6 @@ use std::fmt::Write as _;
 use super::dependency::{Dependency, Provide, Tag};
 use super::index::{Index, IndexError, LineFlaw, Package};
 use super::index_read::{FieldUse, Reader};
-use super::version::Version;
 use crate::digest::Sha1;
 use crate::path::TreePath;
 
@@ -150,10 +149,8 @@ impl InstalledPackage {
         if *dependency.name == *self.name() && constraint.accepts(Some(self.version()), identity) {
             return true;
         }
-        self.field('p').split_ascii_whitespace().filter_map(Provide::stated).any(|provide| {
-            provide.name == dependency.name
-                && constraint.accepts(provide.version.as_ref().map(Version::as_str), identity)
-        })
+        let mut provided = self.field('p').split_ascii_whitespace().filter_map(Provide::split);
+        provided.any(|(name, version)| *name == *dependency.name && constraint.accepts(version, identity))
     }
 
     /// Everything it owns that is no directory, with the directory it is in.

@@ -175,7 +175,7 @@ impl<'a> Answered<'a> {
         let lint = |(chosen, package): (&Chosen, Package<'_>)| {
             let Reason::World(dependency) = &chosen.reason else { return None };
             let origin = self.profile.packages.origin(dependency)?.clone();
-            let is_used = names_of(package).iter().any(|name| used.contains(name.as_str()));
+            let is_used = package.held().any(|(name, _)| used.contains(name));
             let is_empty = package.has_no_files() && package.depends().next().is_none();
             if !is_empty || is_used {
                 return None;
@@ -201,11 +201,10 @@ impl<'a> Answered<'a> {
 
     /// The packages that would come by themselves with an empty one, if what they wait for beside it were there:
     /// those of a version of PHP that is there, or else all.
-    fn meant(&self, empty: Package<'_>) -> Vec<String> {
-        let names = names_of(empty);
+    fn meant(&self, empty: Package<'a>) -> Vec<String> {
         let waiting_in = |index: &'a Index| {
             let waiting: BTreeSet<PackageNumber> =
-                names.iter().flat_map(|name| index.awaiting(name)).collect();
+                empty.held().flat_map(|(name, _)| index.awaiting(name)).collect();
             waiting.into_iter().filter_map(|number| Some(index.package(number)?.name())).collect::<Vec<_>>()
         };
         let repositories = self.answer.repositories.iter();
@@ -220,12 +219,6 @@ impl<'a> Answered<'a> {
         meant.truncate(MAX_MEANT);
         meant
     }
-}
-
-/// The name of a package, and those that it provides.
-fn names_of(package: Package<'_>) -> Vec<String> {
-    let provided = package.parse_provides().map(|provide| provide.name.to_string());
-    std::iter::once(package.name().to_owned()).chain(provided).collect()
 }
 
 /// The version of PHP that a package is of, as it has it in its name: the 83 of `php83-fpm`.

@@ -69,7 +69,7 @@ impl<'a> Stock<'a> {
                 .clone()
                 .find(|package| package.name() == &*wanted.name)
                 .or_else(|| {
-                    chosen.clone().find(|package| package.parse_provides().any(|p| p.name == wanted.name))
+                    chosen.clone().find(|package| package.held().any(|(name, _)| *name == *wanted.name))
                 })
                 .ok_or(PlanError::Lost)?;
             let value =

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::solution::{Action, Solution, Source};
 use super::{Installed, Repository, Request};
-use crate::apk::dependency::{Dependency, Provide, Tag};
+use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::{Flaw, Package, PackageNumber};
 
 /// Why a solution does not hold.
@@ -141,7 +141,7 @@ impl<'a> Tree<'a> {
     fn new(packages: Vec<Package<'a>>) -> Self {
         let mut names: HashMap<&str, Vec<Holding<'a>>> = HashMap::new();
         for (number, package) in packages.iter().enumerate() {
-            for (name, version) in held_by(*package) {
+            for (name, version) in package.held() {
                 names.entry(name).or_default().push(Holding { package: number, version });
             }
         }
@@ -267,7 +267,7 @@ impl<'a> Tree<'a> {
         if conditions.is_empty() || !conditions.iter().all(|condition| self.holds(condition, None)) {
             return false;
         }
-        let held: Vec<(&str, Option<&str>)> = held_by(package).collect();
+        let held: Vec<(&str, Option<&str>)> = package.held().collect();
         let clashes = held.iter().any(|(name, version)| {
             let holdings = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
             holdings.iter().any(|holding| version.is_some() || holding.version.is_some())
@@ -282,11 +282,6 @@ impl<'a> Tree<'a> {
         let depends = dependencies(package);
         !clashes && !excluded && depends.iter().all(|dependency| self.holds(dependency, None))
     }
-}
-
-fn held_by(package: Package<'_>) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let own = (package.name(), Some(package.version()));
-    std::iter::once(own).chain(package.provides().filter_map(Provide::split))
 }
 
 /// What a package depends on; of an installed package with a malformed entry, what can be read.
@@ -337,33 +332,14 @@ fn steps_lead_to(
 
 #[cfg(test)]
 mod tests {
+    use super::super::made;
     use super::super::solution::{Chosen, Reason, RepositoryNumber, Step};
-    use super::super::{Options, Repository};
     use super::*;
-    use crate::apk::index::Index;
-    use crate::arch::Arch;
-
-    /// An index of packages, each a line of `name version` and further fields after `;`.
-    fn index(packages: &[&str]) -> Index {
-        let identity = "Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=";
-        let stanzas = packages.iter().map(|package| {
-            let (own, fields) = package.split_once(';').unwrap_or((package, ""));
-            let (name, version) = own.split_once(' ').unwrap();
-            format!("C:{identity}\nP:{name}\nV:{version}\n{}\n\n", fields.replace(';', "\n"))
-        });
-        Index::parse("index", stanzas.collect::<String>().replace("\n\n\n", "\n\n").into_bytes()).unwrap()
-    }
 
     /// The verdict on installing the packages with these numbers.
     fn verdict(packages: &[&str], world: &[&str], installing: &[u32]) -> Result<(), Violation> {
-        let index = index(packages);
-        let repositories = [Repository { index: &index, tag: None, name: "r".to_owned() }];
-        let request = Request {
-            arch: Arch::X86_64,
-            world: world.iter().map(|text| text.parse().unwrap()).collect(),
-            requested: Vec::new(),
-            options: Options::default(),
-        };
+        let index = made::index(packages);
+        let (repositories, request) = (made::repository(&index), made::request(world));
         let sources =
             installing.iter().map(|number| Source::Repository(RepositoryNumber(0), PackageNumber(*number)));
         let solution = Solution {
@@ -427,14 +403,9 @@ mod tests {
 
     #[test]
     fn steps_that_lead_elsewhere_are_found() {
-        let index = index(&["a 1"]);
+        let index = made::index(&["a 1"]);
         let installed = Installed { index: &index, tags: Vec::new() };
-        let request = Request {
-            arch: Arch::X86_64,
-            world: Vec::new(),
-            requested: Vec::new(),
-            options: Options::default(),
-        };
+        let request = made::request(&[]);
         let steps = Violation::Steps("a-1".to_owned());
         assert_eq!(check(&[], Some(&installed), &request, &Solution::default()), Err(steps));
     }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::{Installed, Repository, Solution, Source};
-use crate::apk::dependency::{Dependency, Provide, Tag};
+use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Package;
 
 /// The number of a package in a [`Closure`], in the order of their names.
@@ -73,7 +73,7 @@ impl<'a> Closure<'a> {
         }
         let mut holders: HashMap<&str, Vec<_>> = HashMap::new();
         for (member, row) in (0..).map(Member).zip(&rows) {
-            for (name, version) in held_by(row.package) {
+            for (name, version) in row.package.held() {
                 holders.entry(name).or_default().push((member, version));
             }
         }
@@ -315,41 +315,15 @@ impl<'a> Closure<'a> {
     }
 }
 
-/// The names a package holds, its own first, with their versions.
-fn held_by(package: Package<'_>) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let own = (package.name(), Some(package.version()));
-    std::iter::once(own).chain(package.provides().filter_map(Provide::split))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Options, Request, solve};
+    use super::super::{made, solve};
     use super::*;
-    use crate::apk::index::Index;
-    use crate::arch::Arch;
-    use crate::digest::Sha1;
-
-    /// Packages of size 10, each a line of `name` and fields after `;`.
-    fn index(packages: &[&str]) -> Index {
-        let stanzas = packages.iter().map(|package| {
-            let identity = Sha1::of(package.as_bytes()).to_q1();
-            let (name, fields) = package.split_once(';').unwrap_or((package, ""));
-            let fields = fields.replace(';', "\n");
-            format!("C:{identity}\nP:{name}\nV:1\nI:10\n{fields}\n\n").replace("\n\n\n", "\n\n")
-        });
-        Index::parse("index", stanzas.collect::<String>().into_bytes()).unwrap()
-    }
 
     /// Looks at the closure of `world`.
     fn look(packages: &[&str], world: &[&str], at: impl FnOnce(&Closure<'_>, &dyn Fn(&str) -> Member)) {
-        let index = index(packages);
-        let repositories = [Repository { index: &index, tag: None, name: "r".to_owned() }];
-        let request = Request {
-            arch: Arch::X86_64,
-            world: world.iter().map(|text| text.parse().unwrap()).collect(),
-            requested: Vec::new(),
-            options: Options::default(),
-        };
+        let index = made::index(packages);
+        let (repositories, request) = (made::repository(&index), made::request(world));
         let solution = solve(&repositories, None, &request).unwrap();
         let closure = Closure::of(&solution, &request.world, &repositories, None).unwrap();
         let named = |name: &str| {
@@ -375,7 +349,8 @@ mod tests {
 
     #[test]
     fn only_the_shortest_ways_are_told_and_all_of_them_counted() {
-        let packages = ["a;D:b c long", "b;D:x so:x", "c;D:x", "long;D:longer", "longer;D:x", "x;p:so:x=1"];
+        let packages =
+            ["a 1;D:b c long", "b 1;D:x so:x", "c 1;D:x", "long 1;D:longer", "longer 1;D:x", "x 1;p:so:x=1"];
         look(&packages, &["a"], |closure, named| {
             assert_eq!(ways(closure, named("x")), ["a b x", "a c x"]);
             assert_eq!(closure.chains(named("x"), 1).total, 2);
@@ -389,7 +364,7 @@ mod tests {
 
     #[test]
     fn ways_end_where_needs_go_round() {
-        look(&["a;D:b", "b;D:c", "c;D:a b"], &["a"], |closure, named| {
+        look(&["a 1;D:b", "b 1;D:c", "c 1;D:a b"], &["a"], |closure, named| {
             assert_eq!(ways(closure, named("c")), ["a b c"]);
             assert_eq!(names(closure, &closure.exclusive(&[named("b")])), ["b", "c"]);
             assert_eq!(closure.size(closure.members()), 30);
@@ -398,7 +373,7 @@ mod tests {
 
     #[test]
     fn what_comes_by_itself_is_as_far_as_the_farthest_it_comes_with() {
-        let packages = ["a;D:b", "b;D:c", "c", "docs", "c-doc;i:docs c=1 !none"];
+        let packages = ["a 1;D:b", "b 1;D:c", "c 1", "docs 1", "c-doc 1;i:docs c=1 !none"];
         look(&packages, &["a", "docs"], |closure, named| {
             assert_eq!(ways(closure, named("c-doc")), ["a b c c-doc"]);
             for going in ["docs", "c"] {
@@ -410,7 +385,7 @@ mod tests {
 
     #[test]
     fn what_the_world_asks_for_stays_whoever_else_goes() {
-        look(&["a;D:b", "b;D:c", "c", "d;D:c"], &["a", "b"], |closure, named| {
+        look(&["a 1;D:b", "b 1;D:c", "c 1", "d 1;D:c"], &["a", "b"], |closure, named| {
             assert_eq!(names(closure, &closure.exclusive(&[named("a")])), ["a"]);
             assert_eq!(names(closure, &closure.exclusive(&[named("a"), named("b")])), ["a", "b", "c"]);
             assert_eq!(closure.dependants(named("b")).first(), Some(&Dependant::World(Dependency::on("b"))));

@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::table::{Table, key};
 use super::tags::TagSet;
 use super::{Request, Source};
-use crate::apk::dependency::{Dependency, Provide};
+use crate::apk::dependency::Dependency;
 use crate::apk::index::{Flaw, Package};
 use crate::arch::Arch;
 
@@ -162,8 +162,7 @@ impl<'a> Graph<'a> {
         let depends = self.needs(depends.collect());
         let install_if = package.install_if().zip(package.parse_install_if()).collect();
         let install_if = self.needs(install_if);
-        let held = held_by(package);
-        let provides = held.into_iter().map(|(name, version)| (self.name(name), version)).collect();
+        let provides = package.held().map(|(name, version)| (self.name(name), version)).collect();
         let id = self.packages.push(Node {
             package,
             name,
@@ -301,10 +300,4 @@ pub(super) fn sorted(world: &[Dependency]) -> Vec<&Dependency> {
 pub(super) fn compare_names(a: &str, b: &str) -> std::cmp::Ordering {
     let lower = |text: &str| text.bytes().map(|byte| byte.to_ascii_lowercase()).collect::<Vec<u8>>();
     lower(a).cmp(&lower(b)).then_with(|| a.cmp(b))
-}
-
-/// The names a package holds, its own first.
-fn held_by(package: Package<'_>) -> Vec<(&str, Option<&str>)> {
-    let own = (package.name(), Some(package.version()));
-    std::iter::once(own).chain(package.provides().filter_map(Provide::split)).collect()
 }

@@ -27,6 +27,8 @@ pub mod closure;
 mod diagnosis;
 mod graph;
 mod install_if;
+#[cfg(test)]
+mod made;
 mod names;
 mod order;
 mod preference;

@@ -217,7 +217,7 @@ fn check_table(table: &Table, tar: &[u8]) -> TestCaseResult {
 /// Looks at everything a package of an index can be asked for.
 fn ask_everything(package: Package<'_>) {
     let _ = (package.flaw(), package.parse_depends(), package.parse_install_if());
-    let _ = (package.parse_provides().count(), package.fields().count(), package.to_string());
+    let _ = (package.held().count(), package.fields().count(), package.to_string());
     let _ = (package.identity(), package.size(), package.is_virtual(), package.build_time());
 }
 

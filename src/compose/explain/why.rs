@@ -158,7 +158,11 @@ fn why_once(
         let (staged, _) = fetch_and_stage(fetcher, &prepared, options, &mut Vec::new())?;
         return explainer.why_path(subject, &path, &staged);
     }
-    let names = closure.members().filter_map(|member| closure.package(member)).flat_map(names_of);
+    let names = closure
+        .members()
+        .filter_map(|member| closure.package(member))
+        .flat_map(Package::held)
+        .map(|(name, _)| name);
     let near = kind::nearest(subject, names.collect::<BTreeSet<_>>());
     let near = near.into_iter().map(str::to_owned).collect();
     Err(ExplainError::NotThere { subject: subject.to_owned(), pruned: None, near, is_path })
@@ -337,11 +341,6 @@ impl Sized {
             size: package.installed_size(),
         }
     }
-}
-
-fn names_of(package: Package<'_>) -> impl Iterator<Item = &str> {
-    let provided = package.provides().filter_map(Provide::split).map(|(name, _)| name);
-    std::iter::once(package.name()).chain(provided)
 }
 
 /// The provide by which a package is `name`, if that is not its own.
