@@ -37,7 +37,7 @@ pub struct Resolution {
 /// A step, as programs read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ResolvedStep {
-    /// `install`, `upgrade`, `downgrade`, `replace`, `reinstall`, `purge` or `repin`.
+    /// `install`, `upgrade`, `downgrade`, `replace`, `purge` or `repin`.
     pub op: &'static str,
     /// The package's name.
     pub name: String,
