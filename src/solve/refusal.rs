@@ -229,7 +229,11 @@ impl fmt::Display for Against {
                 write!(f, "{by} excludes {}", rule.without_conflict())
             }
             Self::Rule { by, rule } => write!(f, "{by} needs {rule}"),
-            Self::Name { holder, name } => write!(f, "{holder} is already {name}"),
+            Self::Name { holder, name } => match holder.strip_prefix(name.as_str()) {
+                // Another version of the same package.
+                Some(version) if version.starts_with('-') => write!(f, "{holder} takes its place"),
+                _ => write!(f, "{holder} is already {name}"),
+            },
         }
     }
 }
