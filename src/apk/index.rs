@@ -87,7 +87,7 @@ pub enum Flaw {
     /// One of its dependencies is malformed.
     #[error("its index entry is malformed: {0}")]
     Depends(DependencyError),
-    /// It has no identity, or one that no apk can check.
+    /// Its identity is one that no apk can check, or, where it is to be fetched, it has none.
     #[error("its index entry has no usable identity (`C:` with Q1 and a SHA-1)")]
     Identity,
 }
@@ -360,7 +360,8 @@ impl<'a> Package<'a> {
         if let Some(field) = self.record.unknown_field {
             return Some(Flaw::UnknownField(field));
         }
-        if self.identity().is_none() {
+        // Where nothing is stated there is nothing to be fetched either, which is another's to say.
+        if !self.field(self.record.identity).is_empty() && self.identity().is_none() {
             return Some(Flaw::Identity);
         }
         self.parse_depends().err().map(Flaw::Depends)
@@ -463,8 +464,10 @@ mod tests {
     }
 
     #[test]
-    fn a_package_without_a_sha1_identity_cannot_be_installed() {
+    fn a_package_with_an_identity_that_is_no_sha1_cannot_be_installed() {
         let index = index("P:a\nV:1\n\nC:Q2RWLMZH10kdz0zUmHb2dljdFhLlQ=\nP:b\nV:1\n");
-        assert!(index.packages().all(|package| package.flaw() == Some(Flaw::Identity)));
+        let flaws: Vec<Option<Flaw>> = index.packages().map(Package::flaw).collect();
+        assert_eq!(flaws, [None, Some(Flaw::Identity)]);
+        assert!(index.packages().all(|package| package.identity().is_none()));
     }
 }

@@ -17,7 +17,7 @@ use super::removal;
 use super::sources::{NamedRepository, SourcesError};
 use super::stock::Stock;
 use crate::apk::dependency::{Dependency, Tag};
-use crate::apk::index::Package;
+use crate::apk::index::{Flaw, Package};
 use crate::apk::index_file::VerifiedIndex;
 use crate::apk::installed::{InstalledPackage, InstalledText};
 use crate::apk::package::Expected;
@@ -26,7 +26,7 @@ use crate::fetch::{self, FetchError, Fetcher, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
 use crate::profile::release::Branch;
 use crate::profile::{BaseTrust, Draft, Lint, Profile, ProfileError};
-use crate::solve::{self, Action, Refusal, Solution, Source};
+use crate::solve::{self, Action, Refusal, RepositoryNumber, Solution, Source};
 use crate::tree::Tree;
 use crate::tree::base::{Base, BaseError};
 use crate::tree::layers::TableLayer;
@@ -395,6 +395,13 @@ fn plan(profile: &Profile, request: &solve::Request, answer: &Answer<'_>) -> Res
     Ok(Plan { arch: request.arch, world: request.world.clone(), steps, newest_build, package_count })
 }
 
+/// A package of which its index does not say which file it is.
+fn unfetchable(package: Package<'_>, answer: &Answer<'_>, repository: RepositoryNumber) -> PlanError {
+    let repository = answer.repositories.get(repository.0 as usize);
+    let repository = repository.map(|repository| repository.name.clone()).unwrap_or_default();
+    FetchError::Unfetchable { package: package.to_string(), repository, flaw: Flaw::Identity }.into()
+}
+
 fn steps(answer: &Answer<'_>) -> Result<Vec<Step>, PlanError> {
     let mut steps = Vec::with_capacity(answer.solution.steps.len());
     for step in &answer.solution.steps {
@@ -411,7 +418,8 @@ fn steps(answer: &Answer<'_>) -> Result<Vec<Step>, PlanError> {
                 if package.is_virtual() {
                     Step::Record(entry)
                 } else {
-                    let expected = Expected::of(package).ok_or(PlanError::Lost)?;
+                    let expected =
+                        Expected::of(package).ok_or_else(|| unfetchable(package, answer, repository))?;
                     Step::Place(PlannedPackage { entry, expected, repository: repository.0 as usize })
                 }
             }

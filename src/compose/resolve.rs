@@ -197,7 +197,7 @@ fn ask_for(world: &mut Vec<Dependency>, dependency: Dependency) {
 }
 
 fn read_world(path: &Path) -> Result<Vec<Dependency>, ResolveError> {
-    let text = String::from_utf8(root::read_file(path, MAX_TEXT)?)
+    let text = String::from_utf8(root::read_given(path, MAX_TEXT)?)
         .map_err(|_| ResolveError::NotUtf8 { file: path.to_owned() })?;
     let mut world = Vec::new();
     for (line, words) in (1..).zip(text.lines()) {
@@ -214,5 +214,5 @@ fn read_world(path: &Path) -> Result<Vec<Dependency>, ResolveError> {
 }
 
 fn read_installed(path: &Path) -> Result<InstalledText, ResolveError> {
-    Ok(InstalledText::parse(&path.display().to_string(), root::read_file(path, MAX_TEXT)?)?)
+    Ok(InstalledText::parse(&path.display().to_string(), root::read_given(path, MAX_TEXT)?)?)
 }

@@ -122,7 +122,7 @@ impl Reading<'_> {
     }
 
     fn of_file(&self, path: &Path) -> Result<Index, FetchError> {
-        self.accept(&root::read_file(path, MAX_INDEX_TEXT)?, &path.display().to_string())
+        self.accept(&root::read_given(path, MAX_INDEX_TEXT)?, &path.display().to_string())
     }
 
     fn accept(&self, file: &[u8], location: &str) -> Result<Index, FetchError> {

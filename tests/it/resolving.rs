@@ -199,6 +199,19 @@ fn options_hold_for_what_is_asked_for_and_what_that_needs_or_else_for_everything
 }
 
 #[test]
+fn texts_may_be_short_and_come_through_pipes() {
+    let dir = Dir::new();
+    // What is only asked about need not say which file it is, nor how large.
+    dir.write("repo", "\nP:a\nV:1\nD:b\n\n\nP:b\nV:2");
+    let command =
+        resolve(&dir).args(["--repository", "repo", "--world", "/dev/null", "--installed", "/dev/null", "a"]);
+    let text = command.success().stdout_text();
+    assert!(text.starts_with("(1/2) install b (2)\n(2/2) install a (1)\n"), "{text}");
+    let command = resolve(&dir).args(["--repository", "repo", "--world", "/dev/stdin"]);
+    assert_eq!(command.stdin("a\n").success().stdout_text(), text);
+}
+
+#[test]
 fn a_repository_may_be_given_in_every_form_there_is() {
     let dir = Dir::new();
     let package = plain("a").made();

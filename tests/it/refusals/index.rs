@@ -137,6 +137,8 @@ fn a_malformed_index_is_refused_with_its_line() {
     index(format!("{text}nonsense\n\n")).refused("index-nonsense", 5);
     index(text.replace("P:app", "P:../app")).refused("index-name-with-slash", 5);
     index(text.replace("I:4096", "I:9999999999999999999999")).refused("index-number", 5);
+    let (_, without_identity) = text.split_once('\n').unwrap();
+    index(without_identity.to_owned()).refused("index-without-identity", 5);
     with_index(index_of([text.as_bytes(), b"T:\xff\n"].concat())).refused("index-not-utf8", 5);
     index(format!("{text}P:a\x1b[31mb\nV:1\n\n")).refused("index-control-character", 5);
 }
