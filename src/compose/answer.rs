@@ -1,5 +1,8 @@
 //! The solver's answer to a request, with what it was chosen from, and what it comes to for people and programs.
 
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 
 use crate::apk::dependency::Dependency;
@@ -86,34 +89,34 @@ impl<'a> Answer<'a> {
     /// these are installed; what is not there any more comes last.
     pub fn since(&self, before: &Answer<'_>) -> Resolution {
         let mut resolution = Resolution::of_packages(self.solution.packages.len());
-        let mut order: Vec<Source> = self.solution.steps.iter().map(|step| step.source).collect();
-        order.extend(self.solution.packages.iter().map(|chosen| chosen.source));
-        let mut seen: Vec<Source> = Vec::new();
-        for source in order {
-            let Some(chosen) = self.solution.packages.iter().find(|chosen| chosen.source == source) else {
-                continue;
-            };
-            let Some(new) = self.package(source).filter(|_| !seen.contains(&source)) else { continue };
-            seen.push(source);
-            let known = before.chosen().find(|(_, old)| old.name() == new.name());
-            if known.as_ref().is_some_and(|(known, _)| known.source == source && known.tag == chosen.tag) {
+        let by_name: HashMap<&str, (&Chosen, Package<'_>)> =
+            before.chosen().map(|(chosen, package)| (package.name(), (chosen, package))).collect();
+        // What stays as it is has no step.
+        let mut left: HashMap<Source, (&Chosen, Package<'_>)> =
+            self.chosen().map(|(chosen, package)| (chosen.source, (chosen, package))).collect();
+        let steps = self.solution.steps.iter().map(|step| step.source);
+        for source in steps.chain(self.solution.packages.iter().map(|chosen| chosen.source)) {
+            let Some((chosen, new)) = left.remove(&source) else { continue };
+            let known = by_name.get(new.name());
+            if known.is_some_and(|(known, _)| known.source == source && known.tag == chosen.tag) {
                 continue;
             }
-            let op = match &known {
+            let op = match known {
                 None => "install",
                 Some((known, _)) if known.source == source => "repin",
                 Some((_, old)) => match version::compare(new.version(), old.version()) {
-                    std::cmp::Ordering::Greater => "upgrade",
-                    std::cmp::Ordering::Less => "downgrade",
-                    std::cmp::Ordering::Equal => "replace",
+                    Ordering::Greater => "upgrade",
+                    Ordering::Less => "downgrade",
+                    Ordering::Equal => "replace",
                 },
             };
             let is_fetched = matches!(source, Source::Repository(..)) && !new.is_virtual() && op != "repin";
             let tag = chosen.tag.as_ref().map(|tag| tag.as_str().to_owned()).unwrap_or_default();
-            resolution.add(op, tag, known.map(|(_, old)| old), Some(new), is_fetched);
+            resolution.add(op, tag, known.map(|(_, old)| *old), Some(new), is_fetched);
         }
+        let names: HashSet<&str> = self.chosen().map(|(_, package)| package.name()).collect();
         for (_, old) in before.chosen() {
-            if self.chosen().all(|(_, new)| new.name() != old.name()) {
+            if !names.contains(old.name()) {
                 resolution.add("purge", String::new(), Some(old), None, false);
             }
         }

@@ -225,22 +225,17 @@ pub fn open_file(path: &Path) -> Result<File, FileError> {
 
 /// Reads a whole regular file of at most `limit` bytes.
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    let mut bytes = Vec::new();
-    let file = open_file(path)?;
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::on("read", path))?;
-    within(bytes, path, limit)
+    read_whole(open_file(path)?, path, limit)
 }
 
 /// Reads what the user gives as a file, which may be a pipe or `/dev/null` too, of at most `limit` bytes.
 pub fn read_given(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(FileError::on("open", path))?;
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::on("read", path))?;
-    within(bytes, path, limit)
+    read_whole(File::open(path).map_err(FileError::on("open", path))?, path, limit)
 }
 
-/// `bytes`, if they are not more than `limit`.
-fn within(bytes: Vec<u8>, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+fn read_whole(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::on("read", path))?;
     if bytes.len() as u64 > limit {
         let message = format!("it is larger than {limit} bytes");
         return Err(FileError::on("read", path)(io::Error::new(io::ErrorKind::FileTooLarge, message)));
