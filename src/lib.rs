@@ -45,6 +45,7 @@ pub mod path;
 pub mod profile;
 pub mod report;
 pub mod root;
+pub mod sandbox;
 pub mod solve;
 pub mod store;
 pub mod tree;

@@ -1,0 +1,132 @@
+//! What is true of a file of the workroot though the disk cannot say it: whose it is, that it is a device, its
+//! extended attributes.
+//!
+//! Whoever composes has one user number on the disk, so the owners that a package or a script gives are kept here, by
+//! inode. What has no record belongs to root, is what it is on the disk, and has no attributes. Composer and helper
+//! keep a copy each and tell one another what changed.
+//!
+//! Source: design, "Sandbox"; statx(2).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// An inode, told apart from one that gets its number later by the time of its birth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct InodeKey {
+    /// The number of the file system's device.
+    pub device: u64,
+    /// The inode's number on it.
+    pub inode: u64,
+    /// When it was made, in nanoseconds since 1970; 0 where the file system does not say.
+    pub born: i64,
+}
+
+/// What is recorded of an inode.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Record {
+    /// The user it belongs to.
+    pub uid: u32,
+    /// The group it belongs to.
+    pub gid: u32,
+    /// The device it is; on the disk it is an empty file.
+    pub device: Option<RecordedDevice>,
+    /// Its extended attributes.
+    pub xattrs: BTreeMap<Box<str>, Vec<u8>>,
+}
+
+/// A device that exists only as a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedDevice {
+    /// Whether it is a block device and not a character device.
+    pub block: bool,
+    /// The driver.
+    pub major: u32,
+    /// The device among the driver's.
+    pub minor: u32,
+}
+
+impl Record {
+    /// Whether it says no more than no record would.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is recorded of each inode.
+#[derive(Debug, Clone, Default)]
+pub struct Records {
+    records: BTreeMap<InodeKey, Record>,
+    changed: BTreeSet<InodeKey>,
+}
+
+impl Records {
+    /// What is recorded of an inode; nothing if it is plain.
+    pub fn get(&self, key: InodeKey) -> Option<&Record> {
+        self.records.get(&key)
+    }
+
+    /// Records something; a plain record takes what was recorded away.
+    pub fn set(&mut self, key: InodeKey, record: Record) {
+        let before = if record.is_plain() {
+            self.records.remove(&key)
+        } else {
+            self.records.insert(key, record.clone())
+        };
+        if before.unwrap_or_default() != record {
+            self.changed.insert(key);
+        }
+    }
+
+    /// Changes what is recorded of an inode.
+    pub fn change(&mut self, key: InodeKey, change: impl FnOnce(&mut Record)) {
+        let mut record = self.get(key).cloned().unwrap_or_default();
+        change(&mut record);
+        self.set(key, record);
+    }
+
+    /// What changed since this was asked last, for the other copy.
+    pub fn take_changes(&mut self) -> Vec<(InodeKey, Record)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|key| (key, self.get(key).cloned().unwrap_or_default())).collect()
+    }
+
+    /// Takes over what changed in the other copy.
+    pub fn apply(&mut self, changes: Vec<(InodeKey, Record)>) {
+        for (key, record) in changes {
+            if record.is_plain() {
+                self.records.remove(&key);
+            } else {
+                self.records.insert(key, record);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: InodeKey = InodeKey { device: 1, inode: 2, born: 3 };
+
+    #[test]
+    fn the_other_copy_learns_what_changed_once() {
+        let (mut one, mut other) = (Records::default(), Records::default());
+        one.change(KEY, |record| record.uid = 82);
+        one.change(KEY, |record| record.gid = 83);
+        other.apply(one.take_changes());
+        assert_eq!(other.get(KEY), Some(&Record { uid: 82, gid: 83, ..Record::default() }));
+        assert!(one.take_changes().is_empty());
+        assert!(other.take_changes().is_empty());
+    }
+
+    #[test]
+    fn what_is_plain_again_has_no_record_in_either() {
+        let (mut one, mut other) = (Records::default(), Records::default());
+        one.change(KEY, |record| record.uid = 82);
+        other.apply(one.take_changes());
+        one.set(KEY, Record::default());
+        other.apply(one.take_changes());
+        assert_eq!((one.get(KEY), other.get(KEY)), (None, None));
+    }
+}
