@@ -30,6 +30,7 @@ pub(super) fn arrange(graph: &Graph<'_>, state: &State, reach: &Reach) -> Soluti
         residents,
         walked: graph.packages.map(|_| Walked::No),
         steps: Vec::new(),
+        order: Vec::new(),
     };
     arranger.purger.purge_what_nothing_holds(&mut arranger.steps);
     for need in &graph.world {
@@ -39,7 +40,7 @@ pub(super) fn arrange(graph: &Graph<'_>, state: &State, reach: &Reach) -> Soluti
     }
     arranger.purger.purge_the_rest(&mut arranger.steps);
     let packages = arranger.packages(reach);
-    Solution { steps: arranger.steps, packages }
+    Solution { steps: arranger.steps, packages, order: arranger.order }
 }
 
 struct Arranger<'g> {
@@ -50,6 +51,7 @@ struct Arranger<'g> {
     residents: HashMap<&'g str, (Resident<'g>, &'g str)>,
     walked: Table<PackageId, Walked>,
     steps: Vec<Step>,
+    order: Vec<Source>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +135,7 @@ impl Arranger<'_> {
     fn emit(&mut self, package: PackageId) {
         let node = &self.graph.packages[package];
         let Some((source, tag)) = self.source(package) else { return };
+        self.order.push(source);
         let old = self.residents.get(node.package.name()).copied();
         let action = match (node.places.installed, old) {
             (Some(resident), _) if resident.tag == tag.as_ref() => return,
