@@ -6,10 +6,19 @@
 //!
 //! Source: design, "Staging", "Sandbox"; namespaces(7), seccomp_unotify(2).
 
+mod calls;
+mod filter;
+pub mod helper;
+mod output;
+mod protocol;
 pub mod records;
+mod session;
+mod system;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::kind::{Explain, Kind};
 use crate::report::Reporter;
@@ -41,7 +50,7 @@ pub struct SandboxOptions {
 }
 
 /// What a program may use before it is ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Limits {
     /// How long it may take.
     pub time: Duration,
@@ -67,7 +76,7 @@ pub struct Program<'a> {
 }
 
 /// How a program ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ended {
     /// By itself, with this status.
     Exited(u8),
@@ -93,7 +102,7 @@ pub struct Run {
 }
 
 /// What was written to the workroot and read back, counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counters {
     /// How many programs ran.
     pub runs: u64,
@@ -117,6 +126,12 @@ pub enum SandboxError {
         /// What was tried and what the system said.
         reason: String,
     },
+    /// The helper that runs programs failed.
+    #[error("the sandbox failed: {reason}")]
+    Helper {
+        /// At what.
+        reason: String,
+    },
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
@@ -125,7 +140,7 @@ pub enum SandboxError {
 impl Explain for SandboxError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unavailable { .. } => Kind::Script,
+            Self::Unavailable { .. } | Self::Helper { .. } => Kind::Script,
             Self::Interrupted => Kind::Interrupted,
         }
     }

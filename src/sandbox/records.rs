@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustix::fs::{Statx, StatxFlags};
 use serde::{Deserialize, Serialize};
 
 /// An inode, told apart from one that gets its number later by the time of its birth.
@@ -20,6 +21,22 @@ pub struct InodeKey {
     pub inode: u64,
     /// When it was made, in nanoseconds since 1970; 0 where the file system does not say.
     pub born: i64,
+}
+
+impl InodeKey {
+    /// The inode that the system describes so; it must have been asked for the time of birth too.
+    pub fn of(status: &Statx) -> Self {
+        let born = StatxFlags::from_bits_retain(status.stx_mask).contains(StatxFlags::BTIME);
+        Self {
+            device: u64::from(status.stx_dev_major) << 32 | u64::from(status.stx_dev_minor),
+            inode: status.stx_ino,
+            born: if born {
+                status.stx_btime.tv_sec.saturating_mul(1_000_000_000).saturating_add(status.stx_btime.tv_nsec.into())
+            } else {
+                0
+            },
+        }
+    }
 }
 
 /// What is recorded of an inode.
