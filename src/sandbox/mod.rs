@@ -7,6 +7,8 @@
 //! Source: design, "Staging", "Sandbox"; namespaces(7), seccomp_unotify(2).
 
 pub mod records;
+pub mod spool;
+pub mod workroot;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustix::fs::{Statx, StatxFlags};
 use serde::{Deserialize, Serialize};
 
 /// An inode, told apart from one that gets its number later by the time of its birth.
@@ -20,6 +21,20 @@ pub struct InodeKey {
     pub inode: u64,
     /// When it was made, in nanoseconds since 1970; 0 where the file system does not say.
     pub born: i64,
+}
+
+impl InodeKey {
+    /// The inode whose status, asked for with its basic fields and the time of its birth, is `status`.
+    pub fn of(status: &Statx) -> Self {
+        let born = if status.stx_mask & StatxFlags::BTIME.bits() == 0 {
+            0
+        } else {
+            let seconds = status.stx_btime.tv_sec.saturating_mul(1_000_000_000);
+            seconds.saturating_add(status.stx_btime.tv_nsec.into())
+        };
+        let device = rustix::fs::makedev(status.stx_dev_major, status.stx_dev_minor);
+        Self { device, inode: status.stx_ino, born }
+    }
 }
 
 /// What is recorded of an inode.
