@@ -14,9 +14,9 @@ mod output;
 mod protocol;
 pub mod records;
 mod session;
-mod spool;
+pub mod spool;
 mod system;
-mod workroot;
+pub mod workroot;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -194,6 +194,7 @@ struct Running {
     // In this order they go: what may still write, what was written, the place for it.
     session: Session,
     workroot: Workroot,
+    #[expect(dead_code, reason = "it is there until it goes")]
     place: PrivateDirectory,
     records: Records,
     /// How much there is room for, in a workroot in memory.
@@ -249,7 +250,7 @@ impl Sandbox {
     }
 
     fn start(&self, tree: &Tree, reporter: &dyn Reporter) -> Result<Running, SandboxError> {
-        let SandboxOptions { helper, confinement, limits, directory } = &self.options;
+        let SandboxOptions { helper, confinement, limits, directory, epoch } = &self.options;
         let place = PrivateDirectory::create(directory)?;
         let room = room_for(tree, limits.space);
         let in_namespaces = if fits_in_memory(room) { Beginning::InMemory(room) } else { Beginning::OnDisk };
@@ -272,7 +273,7 @@ impl Sandbox {
             depth: MAX_DEPTH,
             names: usize::try_from(MAX_NEW_ENTRIES).unwrap_or(usize::MAX),
             bytes: limits.space,
-            epoch: self.options.epoch,
+            epoch: *epoch,
         };
         let (session, root) = started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
         Ok(Running {
