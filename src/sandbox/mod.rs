@@ -55,8 +55,6 @@ pub struct SandboxOptions {
     pub confinement: Confinement,
     /// What programs may use.
     pub limits: Limits,
-    /// The time, in seconds since 1970, that files have in the workroot which have none in the tree.
-    pub epoch: i64,
     /// A directory for the workroot where memory does not hold it, and for what scripts write.
     pub directory: PathBuf,
 }
@@ -184,6 +182,7 @@ impl Explain for SandboxError {
 #[derive(Debug)]
 pub struct Sandbox {
     options: SandboxOptions,
+    epoch: i64,
     counters: Counters,
     running: Option<Running>,
 }
@@ -209,9 +208,10 @@ const MAX_NEW_ENTRIES: u64 = 200_000;
 const PAGE: u64 = 4096;
 
 impl Sandbox {
-    /// A sandbox that starts when it is needed.
-    pub fn new(options: SandboxOptions) -> Self {
-        Self { options, counters: Counters::default(), running: None }
+    /// A sandbox that starts when it is needed. `epoch` is the time, in seconds since 1970, of files that have none in
+    /// the tree.
+    pub fn new(options: SandboxOptions, epoch: i64) -> Self {
+        Self { options, epoch, counters: Counters::default(), running: None }
     }
 
     /// Runs `program` in `tree` and takes over what it changed there, however it ended. Lines that it prints go to
@@ -250,7 +250,7 @@ impl Sandbox {
     }
 
     fn start(&self, tree: &Tree, reporter: &dyn Reporter) -> Result<Running, SandboxError> {
-        let SandboxOptions { helper, confinement, limits, directory, epoch } = &self.options;
+        let SandboxOptions { helper, confinement, limits, directory } = &self.options;
         let place = PrivateDirectory::create(directory)?;
         let room = room_for(tree, limits.space);
         let in_namespaces = if fits_in_memory(room) { Beginning::InMemory(room) } else { Beginning::OnDisk };
@@ -273,7 +273,7 @@ impl Sandbox {
             depth: MAX_DEPTH,
             names: usize::try_from(MAX_NEW_ENTRIES).unwrap_or(usize::MAX),
             bytes: limits.space,
-            epoch: *epoch,
+            epoch: self.epoch,
         };
         let (session, root) = started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
         Ok(Running {
