@@ -376,11 +376,21 @@ fn read_file<R: Read>(
 
 fn symlink_target(path: &TreePath, target: &[u8]) -> Result<Box<str>, TableError> {
     match std::str::from_utf8(target) {
-        Ok(text) if !text.is_empty() && text.len() <= MAX_TARGET && !text.chars().any(char::is_control) => {
-            Ok(text.into())
-        }
+        Ok(text) if may_be_target(text) => Ok(text.into()),
         _ => Err(TableError::Target { path: path.clone() }),
     }
+}
+
+/// Whether an extended attribute of an image may be called `name`: not by what overlay file systems give a meaning.
+pub fn may_be_attribute(name: &str) -> bool {
+    let is_overlay = name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+    let is_name = name.contains('.') && name.len() <= 255 && !name.chars().any(char::is_control);
+    is_name && !is_overlay
+}
+
+/// Whether a symbolic link of an image may point at `target`.
+pub fn may_be_target(target: &str) -> bool {
+    !target.is_empty() && target.len() <= MAX_TARGET && !target.chars().any(char::is_control)
 }
 
 fn checked_xattrs(
@@ -391,9 +401,7 @@ fn checked_xattrs(
     let mut checked = BTreeMap::new();
     for (name, value) in xattrs {
         let refused = || TableError::Xattr { path: path.clone(), name: name.escape_debug().to_string() };
-        let is_overlay = name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
-        let is_name = name.contains('.') && name.len() <= 255 && !name.chars().any(char::is_control);
-        if is_overlay || !is_name {
+        if !may_be_attribute(&name) {
             return Err(refused());
         }
         let size = name.len() + value.len();

@@ -19,6 +19,9 @@ use crate::tree::shadow::{AccountFiles, AccountFilesError};
 /// The search path of scripts.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Seconds in a day.
+const DAY: i64 = 86_400;
+
 /// What becomes of package scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ScriptPolicy {
@@ -202,7 +205,8 @@ impl<'r> ScriptRunner<'r> {
     /// Runs scripts of packages for `arch`; `day` is the image's, counted from 1970.
     pub(super) fn new(options: ScriptOptions, arch: Arch, day: i64, reporter: &'r dyn Reporter) -> Self {
         let ScriptOptions { policy, sandbox } = options;
-        let place = foreign::obstacle(arch).map_or_else(|| Place::Sandbox(Sandbox::new(sandbox)), Place::Nowhere);
+        let sandbox = || Place::Sandbox(Sandbox::new(sandbox, day.saturating_mul(DAY)));
+        let place = foreign::obstacle(arch).map_or_else(sandbox, Place::Nowhere);
         Self { policy, day, place, reporter, done: ScriptsDone::default() }
     }
 

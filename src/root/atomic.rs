@@ -5,12 +5,12 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::clear::clear;
 use super::{DirectoryWriter, FileError};
 
 /// A file in `directory` that has no name: it is gone when it is closed, however the program ends.
@@ -149,24 +149,11 @@ impl Drop for AtomicDirectory {
             return;
         }
         // Nothing can be done about a failure here, and the name says what it is.
-        if fs::remove_dir_all(&self.temporary).is_err() {
-            make_accessible(&self.temporary);
-            let _ = fs::remove_dir_all(&self.temporary);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if let Ok(directory) = rustix::fs::open(&self.temporary, flags, Mode::empty()) {
+            let _ = clear(&directory, &self.destination);
         }
-    }
-}
-
-/// Lets their owner into all directories at and below `directory`: those of an image may keep everybody out.
-fn make_accessible(directory: &Path) {
-    let mut left = vec![directory.to_owned()];
-    while let Some(directory) = left.pop() {
-        let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o700));
-        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
-        left.extend(
-            entries
-                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-                .map(|entry| entry.path()),
-        );
+        let _ = fs::remove_dir(&self.temporary);
     }
 }
 
@@ -179,6 +166,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::root::read_file;
 

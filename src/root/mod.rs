@@ -9,6 +9,7 @@
 //! Source: openat2(2).
 
 mod atomic;
+mod clear;
 mod writer;
 
 use std::fs::File;

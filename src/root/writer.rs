@@ -1,4 +1,5 @@
-//! Making files, directories, links and devices below a directory, and never outside of it.
+//! Making files, directories, links and devices below a directory, and never outside of it; looking at what is
+//! there, and removing it.
 //!
 //! The way to whatever is made leads through directories alone, resolved by the kernel from the directory's
 //! own descriptor (`openat2` with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`): no link on it is followed,
@@ -15,9 +16,14 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Statx, StatxFlags, Timespec, Timestamps, Uid,
+    XattrFlags,
+};
+use rustix::io::Errno;
 
-use super::FileError;
+use super::clear::{change_own_mode, clear, remove_single};
+use super::{FileError, regular};
 
 /// A directory in which things are made. Paths are relative to it, `/`-separated; the empty path is the
 /// directory itself.
@@ -46,6 +52,11 @@ impl DirectoryWriter {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let descriptor = rustix::fs::open(path, flags, Mode::empty()).map_err(failed("open", path))?;
         Ok(Self { descriptor, path: path.to_owned(), last: None })
+    }
+
+    /// Makes things below the directory that is open as `descriptor`, called `path` in messages.
+    pub fn of(descriptor: OwnedFd, path: &Path) -> Self {
+        Self { descriptor, path: path.to_owned(), last: None }
     }
 
     /// The same, called `path` in messages: the name it is going to have.
@@ -118,6 +129,9 @@ impl DirectoryWriter {
     /// Sets the permission bits of something that is no link.
     pub fn set_mode(&mut self, path: &str, mode: u32) -> Result<(), FileError> {
         let whole = self.path.join(path);
+        if path.is_empty() {
+            return change_own_mode(&self.descriptor, mode).map_err(failed("change the mode of", &whole));
+        }
         let (parent, name) = self.parent(path)?;
         rustix::fs::chmodat(parent, name, Mode::from_raw_mode(mode), AtFlags::empty())
             .map_err(failed("change the mode of", &whole))
@@ -143,6 +157,79 @@ impl DirectoryWriter {
             .map_err(failed("set the time of", &whole))
     }
 
+    /// What is said of what stands at `path`; a link is not followed.
+    pub fn status(&mut self, path: &str) -> Result<Statx, FileError> {
+        let whole = self.path.join(path);
+        let (parent, name) = self.parent(path)?;
+        // Of the directory itself it can be asked whatever its mode, but not by the name `.` in it.
+        let (name, flags) = match name {
+            "." => ("", AtFlags::EMPTY_PATH),
+            name => (name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT),
+        };
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        rustix::fs::statx(parent, name, flags, wanted).map_err(failed("look at", &whole))
+    }
+
+    /// The names in a directory, sorted; nothing if there are more than `most`. It must be on the same file
+    /// system.
+    pub fn names(&self, path: &str, most: usize) -> Result<Option<Vec<Vec<u8>>>, FileError> {
+        let whole = self.path.join(path);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listing = self.resolved(path, flags, ResolveFlags::NO_XDEV)?;
+        let mut names = Vec::new();
+        for entry in Dir::new(listing).map_err(failed("list", &whole))? {
+            let entry = entry.map_err(failed("list", &whole))?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            if names.len() == most {
+                return Ok(None);
+            }
+            names.push(name.to_vec());
+        }
+        names.sort_unstable();
+        Ok(Some(names))
+    }
+
+    /// Opens a regular file for reading.
+    pub fn open_file(&mut self, path: &str) -> Result<File, FileError> {
+        let whole = self.path.join(path);
+        let (parent, name) = self.parent(path)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(parent, name, flags, Mode::empty()).map_err(failed("open", &whole))?;
+        regular(File::from(file), &whole)
+    }
+
+    /// What a symbolic link says.
+    pub fn read_link(&mut self, path: &str) -> Result<Vec<u8>, FileError> {
+        let whole = self.path.join(path);
+        let (parent, name) = self.parent(path)?;
+        let target = rustix::fs::readlinkat(parent, name, Vec::new());
+        Ok(target.map_err(failed("read the link", &whole))?.into_bytes())
+    }
+
+    /// Removes what stands at `path`, of a directory with all that is in it.
+    pub fn remove(&mut self, path: &str) -> Result<(), FileError> {
+        let whole = self.path.join(path);
+        let (parent, name) = self.parent(path)?;
+        if !remove_single(parent, name).map_err(failed("remove", &whole))? {
+            self.set_mode(path, 0o700)?;
+            clear(&self.open_directory(path)?, &whole)?;
+            let (parent, name) = self.parent(path)?;
+            remove_single(parent, name).map_err(failed("remove", &whole))?;
+        }
+        // It may have been the directory that was open, or one on the way to it.
+        self.last = None;
+        Ok(())
+    }
+
+    /// Removes all that is in the directory, and leaves it open to its owner alone.
+    pub fn clear(&mut self) -> Result<(), FileError> {
+        self.last = None;
+        clear(&self.descriptor, &self.path)
+    }
+
     /// The directory that `path` is in, and its name there.
     fn parent<'a>(&mut self, path: &'a str) -> Result<(&OwnedFd, &'a str), FileError> {
         let (directory, name) = split(path);
@@ -161,11 +248,16 @@ impl DirectoryWriter {
     }
 
     fn open_directory(&self, path: &str) -> Result<OwnedFd, FileError> {
+        self.resolved(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, ResolveFlags::empty())
+    }
+
+    /// Opens what stands at `path`, no link on the way followed.
+    fn resolved(&self, path: &str, flags: OFlags, also: ResolveFlags) -> Result<OwnedFd, FileError> {
+        let whole = self.path.join(path);
         let path = if path.is_empty() { "." } else { path };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | also;
         rustix::fs::openat2(&self.descriptor, path, flags, Mode::empty(), resolve)
-            .map_err(failed("open", &self.path.join(path)))
+            .map_err(failed("open", &whole))
     }
 }
 
@@ -178,7 +270,7 @@ fn split(path: &str) -> (&str, &str) {
     }
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(rustix::io::Errno) -> FileError {
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(Errno) -> FileError {
     let error = FileError::on(action, path);
     move |errno| error(io::Error::from(errno))
 }

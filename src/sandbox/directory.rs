@@ -8,9 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::root::FileError;
 
-/// An empty directory below another one, removed when it is dropped, if it is empty again.
+/// A directory below another one, with an empty directory in it whose mode may be any; both are removed when it is
+/// dropped, if they are empty again.
 #[derive(Debug)]
 pub(super) struct PrivateDirectory(PathBuf);
+
+/// What the inner one is called.
+const INNER: &str = "root";
 
 impl PrivateDirectory {
     /// Makes one in `place`.
@@ -22,7 +26,11 @@ impl PrivateDirectory {
             let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
             let path = place.join(format!(".apkcompose.{}.{unique}.sandbox", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self(path)),
+                Ok(()) => {
+                    let made = Self(path);
+                    fs::create_dir(made.inner()).map_err(FileError::on("create", &made.inner()))?;
+                    return Ok(made);
+                }
                 // Left by a process of the same number that was killed.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(FileError::on("create", &path)(error)),
@@ -30,15 +38,16 @@ impl PrivateDirectory {
         }
     }
 
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.0
+    /// Where the inner one is.
+    pub(super) fn inner(&self) -> PathBuf {
+        self.0.join(INNER)
     }
 }
 
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
         // Nothing can be done about a failure here, and the name says what it is.
+        let _ = fs::remove_dir(self.inner());
         let _ = fs::remove_dir(&self.0);
     }
 }
@@ -54,8 +63,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (one, other) =
             (PrivateDirectory::create(place.path()).unwrap(), PrivateDirectory::create(place.path()).unwrap());
-        assert_ne!(one.path(), other.path());
-        assert_eq!(fs::metadata(one.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_ne!(one.inner(), other.inner());
+        assert_eq!(fs::metadata(&one.0).unwrap().permissions().mode() & 0o777, 0o700);
         drop((one, other));
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     }

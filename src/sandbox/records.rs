@@ -24,18 +24,16 @@ pub struct InodeKey {
 }
 
 impl InodeKey {
-    /// The inode that the system describes so; it must have been asked for the time of birth too.
+    /// The inode whose status, asked for with its basic fields and the time of its birth, is `status`.
     pub fn of(status: &Statx) -> Self {
-        let born = StatxFlags::from_bits_retain(status.stx_mask).contains(StatxFlags::BTIME);
-        Self {
-            device: u64::from(status.stx_dev_major) << 32 | u64::from(status.stx_dev_minor),
-            inode: status.stx_ino,
-            born: if born {
-                status.stx_btime.tv_sec.saturating_mul(1_000_000_000).saturating_add(status.stx_btime.tv_nsec.into())
-            } else {
-                0
-            },
-        }
+        let born = if status.stx_mask & StatxFlags::BTIME.bits() == 0 {
+            0
+        } else {
+            let seconds = status.stx_btime.tv_sec.saturating_mul(1_000_000_000);
+            seconds.saturating_add(status.stx_btime.tv_nsec.into())
+        };
+        let device = rustix::fs::makedev(status.stx_dev_major, status.stx_dev_minor);
+        Self { device, inode: status.stx_ino, born }
     }
 }
 

@@ -164,7 +164,8 @@ impl Session {
         }
     }
 
-    fn end(&mut self) {
+    /// Ends it, and all that it started.
+    pub(super) fn end(&mut self) {
         // It is gone already, or it goes now; both are what is wanted.
         let _ = self.process.kill();
         let _ = self.process.wait();

@@ -11,6 +11,9 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use landlock::{
+    ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
+};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
@@ -167,6 +170,9 @@ fn become_program(start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Fa
     limit(start)?;
     rustix::thread::set_no_new_privs(true).map_err(Failure::at("give up new privileges"))?;
     give_up_capabilities()?;
+    if !start.is_alone {
+        stay_below_the_root();
+    }
     system::reset_signals();
     system::close_on_exec_from(3).map_err(Failure::at("close what is open"))?;
 
@@ -205,6 +211,23 @@ fn be_the_first_to_go(proc: BorrowedFd<'_>) {
     if let Ok(file) = rustix::fs::openat(proc, "self/oom_score_adj", flags, Mode::empty()) {
         let _ = rustix::io::write(file, b"1000");
     }
+}
+
+/// Lets nothing be reached but what is below the root directory, and no signal be sent out, whatever else may fail.
+fn stay_below_the_root() {
+    let everything = AccessFs::from_all(ABI::V5);
+    let Ok(root) = PathFd::new("/") else { return };
+    let restrict = || -> Result<(), RulesetError> {
+        Ruleset::default()
+            .handle_access(everything)?
+            .scope(Scope::from_all(ABI::V6))?
+            .create()?
+            .add_rule(PathBeneath::new(root, everything))?
+            .restrict_self()
+            .map(drop)
+    };
+    // One more wall where the system has it.
+    let _ = restrict();
 }
 
 /// Keeps [`KEPT`] alone, for this process and whatever it executes.
