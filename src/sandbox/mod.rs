@@ -275,7 +275,8 @@ impl Sandbox {
             bytes: limits.space,
             epoch: self.epoch,
         };
-        let (session, root) = started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
+        let (session, root) =
+            started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
         Ok(Running {
             session,
             workroot: Workroot::new(root, Spool::create(directory)?, workroot_limits),

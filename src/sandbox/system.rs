@@ -201,7 +201,12 @@ pub(super) fn write_memory(thread: i32, address: u64, bytes: &[u8]) -> io::Resul
 
 /// What `newfstatat` says of an open file, with another owner, and of a recorded device its kind and numbers; as the
 /// bytes that the kernel would write.
-pub(super) fn stat_bytes(file: BorrowedFd<'_>, uid: u32, gid: u32, device: Option<(u32, u64)>) -> io::Result<Vec<u8>> {
+pub(super) fn stat_bytes(
+    file: BorrowedFd<'_>,
+    uid: u32,
+    gid: u32,
+    device: Option<(u32, u64)>,
+) -> io::Result<Vec<u8>> {
     // SAFETY: the structure is made of numbers, of which zero is one.
     let mut stat: libc::stat = unsafe { mem::zeroed() };
     // SAFETY: the path is empty and ends with a zero; `stat` is as large as the kernel writes.

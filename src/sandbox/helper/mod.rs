@@ -160,7 +160,12 @@ impl Helper {
         self.records.apply(task.records.clone());
         let script = match Script::write(&task.name, &task.text) {
             Ok(script) => script,
-            Err(error) => return Ok(Reply::Done { ended: super::Ended::NotExecuted(error.to_string()), records: Vec::new() }),
+            Err(error) => {
+                return Ok(Reply::Done {
+                    ended: super::Ended::NotExecuted(error.to_string()),
+                    records: Vec::new(),
+                });
+            }
         };
         let (listener, child) = child::start(&child::Start {
             task,

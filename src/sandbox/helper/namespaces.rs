@@ -31,8 +31,10 @@ pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
     system::unshare(namespaces).map_err(Failure::at("make namespaces"))?;
     // Without it nobody but root may say which groups there are.
     fs::write("/proc/self/setgroups", "deny").map_err(Failure::at("write /proc/self/setgroups"))?;
-    fs::write("/proc/self/uid_map", format!("0 {user} 1")).map_err(Failure::at("write /proc/self/uid_map"))?;
-    fs::write("/proc/self/gid_map", format!("0 {group} 1")).map_err(Failure::at("write /proc/self/gid_map"))?;
+    fs::write("/proc/self/uid_map", format!("0 {user} 1"))
+        .map_err(Failure::at("write /proc/self/uid_map"))?;
+    fs::write("/proc/self/gid_map", format!("0 {group} 1"))
+        .map_err(Failure::at("write /proc/self/gid_map"))?;
 
     let alone = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", alone).map_err(Failure::at("part from the system's mounts"))?;
@@ -55,8 +57,11 @@ pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
         Forked::Child => {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
                 .map_err(Failure::at("tie the helper to its parent"))?;
-            let place =
-                Place { workroot: working_directory()?, null, kind: PlaceKind::Namespaces { in_memory: room.is_some() } };
+            let place = Place {
+                workroot: working_directory()?,
+                null,
+                kind: PlaceKind::Namespaces { in_memory: room.is_some() },
+            };
             Ok(Begun::Here(place))
         }
     }

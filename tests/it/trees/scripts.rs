@@ -10,8 +10,8 @@ use super::workshop::{Package, Workshop, package, workshop};
 use super::{LATE, NOT_WITH_THE_OTHERS, OurTree, Ours, assert_equal, indexed_names};
 use crate::support::data::Alpine;
 use crate::support::exceptions::{
-    ACCOUNT_BACKUPS, CACHE, DEVICES, DROPPED_COPIES, EXEC, GENERATED_TIMES, LOCK, REPOSITORIES, REPOSITORY_KEYS, SCRIPTS_ARCHIVE,
-    SHADOW_DAY, WRITTEN_TIMES,
+    ACCOUNT_BACKUPS, CACHE, DEVICES, DROPPED_COPIES, EXEC, GENERATED_TIMES, LOCK, REPOSITORIES,
+    REPOSITORY_KEYS, SCRIPTS_ARCHIVE, SHADOW_DAY, WRITTEN_TIMES,
 };
 use crate::support::listing::{Exception, Field};
 use crate::support::reference::{self, Reference, ReferenceTree};
@@ -20,7 +20,8 @@ use crate::support::{installed, need};
 /// What differs from a tree over a base.
 const OVER_A_BASE: [Exception; 3] = [REPOSITORIES, SCRIPTS_ARCHIVE, GENERATED_TIMES];
 /// What differs from a tree made from nothing.
-const FROM_SCRATCH: [Exception; 7] = [DEVICES, EXEC, LOCK, CACHE, REPOSITORIES, SCRIPTS_ARCHIVE, GENERATED_TIMES];
+const FROM_SCRATCH: [Exception; 7] =
+    [DEVICES, EXEC, LOCK, CACHE, REPOSITORIES, SCRIPTS_ARCHIVE, GENERATED_TIMES];
 
 /// What differs where scripts make accounts.
 const WITH_ACCOUNTS: [Exception; 3] = [SHADOW_DAY, ACCOUNT_BACKUPS, WRITTEN_TIMES];
@@ -161,7 +162,8 @@ impl Steps {
         let [first, second] = repositories.map(|(name, packages)| workshop.repository(name, packages));
         let first = Ours::minirootfs(&workshop.alpine, &table(&workshop, &first), world.iter().copied());
         first.tree();
-        let edited = workshop.edited(&first.dir.join("tree.tar"), "for f in etc/*.note; do echo mine >>$f; done");
+        let edited =
+            workshop.edited(&first.dir.join("tree.tar"), "for f in etc/*.note; do echo mine >>$f; done");
         let base = workshop.compressed(&edited);
         Self { workshop, second, base, _first: first }
     }
@@ -211,7 +213,10 @@ fn scripts_of_what_comes_goes_and_changes_run_in_the_real_apks_order_on_the_same
         configured("2-r0").depends("new-way").file("etc/new.note", "2"),
         noted("down", "1-r0", &[]),
         new,
-        noted("new-way", "1-r0", &["/opt/up"]).replaces("old-way").depends("!old-way").file("opt/way/f", "new"),
+        noted("new-way", "1-r0", &["/opt/up"])
+            .replaces("old-way")
+            .depends("!old-way")
+            .file("opt/way/f", "new"),
         noted("watches", "1-r0", &["/opt/*", "/srv/*"]).depends("z-first"),
         noted("z-first", "1-r0", &["/opt/*"]),
         package("empties").version("2-r0").depends("z-first").origin(""),
@@ -227,11 +232,22 @@ fn scripts_of_what_comes_goes_and_changes_run_in_the_real_apks_order_on_the_same
 
     let log = apk.listing.text(LOG);
     assert_eq!(log, ours.listing.text(LOG), "{}", apk.apk_output);
-    for script in ["goes-1-r0.post-deinstall 1-r0 /", "old-way-1-r0.pre-deinstall 1-r0 /", "new-way-1-r0.pre-install 1-r0 /"]
-        .into_iter()
-        .chain(["up-2-r0.pre-upgrade 2-r0 1-r0 /", "down-1-r0.post-upgrade 1-r0 3-r0 /", "rebuilt-1-r0.pre-upgrade 1-r0 1-r0 /"])
-        .chain(["comes-1-r0.post-install 1-r0 /", "watches-1-r0.trigger /opt/", "comes-1-r0.trigger /usr/share/"])
-    {
+    for script in [
+        "goes-1-r0.post-deinstall 1-r0 /",
+        "old-way-1-r0.pre-deinstall 1-r0 /",
+        "new-way-1-r0.pre-install 1-r0 /",
+    ]
+    .into_iter()
+    .chain([
+        "up-2-r0.pre-upgrade 2-r0 1-r0 /",
+        "down-1-r0.post-upgrade 1-r0 3-r0 /",
+        "rebuilt-1-r0.pre-upgrade 1-r0 1-r0 /",
+    ])
+    .chain([
+        "comes-1-r0.post-install 1-r0 /",
+        "watches-1-r0.trigger /opt/",
+        "comes-1-r0.trigger /usr/share/",
+    ]) {
         assert!(log.lines().any(|line| line.starts_with(script)), "{script}: {log}");
     }
     assert!(log.lines().all(|line| !line.starts_with("waits") && !line.starts_with("empties")), "{log}");
@@ -258,7 +274,8 @@ fn a_downgrade_under_available_is_an_upgrade_to_scripts() {
     let ours = steps.ours(&["down=1-r0"]).with_scripts().tree();
 
     let log = apk.listing.text(LOG);
-    let lines: Vec<&str> = log.lines().filter_map(|line| line.split_once(" / ")).map(|(head, _)| head).collect();
+    let lines: Vec<&str> =
+        log.lines().filter_map(|line| line.split_once(" / ")).map(|(head, _)| head).collect();
     assert_eq!(lines, ["down-1-r0.pre-upgrade 1-r0 3-r0", "down-1-r0.post-upgrade 1-r0 3-r0"]);
     assert!(log.ends_with("down-1-r0.trigger /opt/down \n"), "{log}");
     assert_eq!(log, ours.listing.text(LOG));
@@ -267,14 +284,17 @@ fn a_downgrade_under_available_is_an_upgrade_to_scripts() {
 
 /// A package whose scripts of `kinds` print two lines, do something, and fail.
 fn failing(name: &str, version: &str, kinds: &[ScriptKind], ending: &str) -> Package {
-    let text = format!("#!/bin/sh\necho ${{0##*/}} >>/var/log/scripts; echo first; echo second >&2; {ending}\n");
+    let text =
+        format!("#!/bin/sh\necho ${{0##*/}} >>/var/log/scripts; echo first; echo second >&2; {ending}\n");
     let one = package(name).version(version).file(&format!("opt/{name}/f"), version);
     kinds.iter().fold(one, |one, kind| one.script(*kind, &text))
 }
 
 /// Packages every script of which fails, one way or another, over packages of which none did.
 fn steps_that_fail(workshop: Workshop) -> Steps {
-    use ScriptKind::{PostDeinstall, PostInstall, PostUpgrade, PreDeinstall, PreInstall, PreUpgrade, Trigger};
+    use ScriptKind::{
+        PostDeinstall, PostInstall, PostUpgrade, PreDeinstall, PreInstall, PreUpgrade, Trigger,
+    };
     let first = [
         failing("up", "1-r0", &[], ""),
         failing("both", "1-r0", &[], ""),
@@ -319,7 +339,9 @@ fn a_script_that_fails_leaves_what_the_real_apk_leaves_where_it_may() {
     assert_eq!(broken, ["both", "early", "late", "odd", "up", "watches"]);
     let words = ours.outcome.stderr_text();
     let warnings: String = words.split("warning: ").filter(|text| text.contains("-r0.")).collect();
-    insta::assert_snapshot!(warnings.lines().filter(|line| !line.ends_with(": first")).collect::<Vec<_>>().join("\n"));
+    insta::assert_snapshot!(
+        warnings.lines().filter(|line| !line.ends_with(": first")).collect::<Vec<_>>().join("\n")
+    );
 }
 
 #[test]
@@ -377,9 +399,13 @@ fn a_trigger_with_a_plus_is_told_of_what_changed_alone() {
     let tar = workshop.compressed(&base.dir.join("tree.tar"));
     // apk 2.14 never runs such a trigger. Expected: spec apk v2, "Install semantics", Triggers.
     let watches = |name: &str, glob: &str| {
-        package(name).file(&format!("srv/{name}"), "").trigger(glob).script(ScriptKind::Trigger, TRIGGER_NOTES)
+        package(name)
+            .file(&format!("srv/{name}"), "")
+            .trigger(glob)
+            .script(ScriptKind::Trigger, TRIGGER_NOTES)
     };
-    let second = [old, package("new").file("opt/new/f", ""), watches("all", "/opt/*"), watches("some", "+/opt/*")];
+    let second =
+        [old, package("new").file("opt/new/f", ""), watches("all", "/opt/*"), watches("some", "+/opt/*")];
     let second = workshop.repository("second", &second);
 
     let table = format!("base = '{}'\n{}", tar.display(), table(&workshop, &second));
