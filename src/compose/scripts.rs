@@ -59,7 +59,7 @@ pub struct ScriptsDone {
 #[non_exhaustive]
 pub enum ScriptError {
     /// A script failed.
-    #[error("{script} {how}{}", indented(.output), how = how(.ended))]
+    #[error("the script {script} {how}{}", indented(.output), how = how(.ended))]
     Failed {
         /// The script, as `package-version.kind`.
         script: String,
