@@ -148,7 +148,9 @@ impl Explain for AccountError {
             Self::Name(error) => error.kind(),
             Self::Form { .. } => Kind::Integrity,
             Self::Recorded(error) => error.kind(),
-            Self::Number { .. } | Self::NoGroup { .. } | Self::Taken { .. } | Self::Home { .. } => Kind::Profile,
+            Self::Number { .. } | Self::NoGroup { .. } | Self::Taken { .. } | Self::Home { .. } => {
+                Kind::Profile
+            }
         }
     }
 
@@ -159,9 +161,10 @@ impl Explain for AccountError {
             }
             Self::NoGroup { group, .. } => Some(format!("add the group: [[groups]] name = \"{group}\"")),
             Self::Taken { what, .. } => Some(format!("give the {what} another number")),
-            Self::Recorded(_) => {
-                Some("what has the number now came after it was recorded: record anew, or give it another number".to_owned())
-            }
+            Self::Recorded(_) => Some(
+                "what has the number now came after it was recorded: record anew, or give it another number"
+                    .to_owned(),
+            ),
             Self::Home { .. } => Some("see what stands there, and whether there is an /etc/skel".to_owned()),
             Self::Read { .. } | Self::Form { .. } | Self::Name(_) => None,
         }

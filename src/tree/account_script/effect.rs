@@ -68,7 +68,9 @@ impl<'a> Effect<'a> {
         let is_plain = are_plain(&texts.passwd, |line| UserLine::parse(line).map(|user| user.name))
             && are_plain(&texts.group, |line| GroupLine::parse(line).map(|group| group.name))
             && texts.shadow.as_deref().is_none_or(|text| {
-                are_plain(text, |line| line.split_once(':').map(|(name, _)| name).filter(|name| !name.is_empty()))
+                are_plain(text, |line| {
+                    line.split_once(':').map(|(name, _)| name).filter(|name| !name.is_empty())
+                })
             });
         Ok(is_plain.then(|| Self { tree, day, texts, homes: Vec::new() }))
     }
@@ -93,7 +95,9 @@ impl<'a> Effect<'a> {
             return Status::Failure;
         }
         let taken: HashSet<u32> = self.groups().map(|group| group.gid).collect();
-        let Some(gid) = free(asked.gid, asked.kind, |gid| !taken.contains(&gid)) else { return Status::Failure };
+        let Some(gid) = free(asked.gid, asked.kind, |gid| !taken.contains(&gid)) else {
+            return Status::Failure;
+        };
         self.texts.append_group(&asked.name, gid);
         Status::Success
     }
@@ -150,8 +154,7 @@ impl<'a> Effect<'a> {
         let line = UserLine { name, uid, gid, full_name, home: &home, shell: &shell };
         self.texts.append_user(line, self.day);
         match group {
-            // By name once more: that of the group borrows nothing of the texts.
-            Some((group, _)) => self.texts.add_member(&group.to_owned(), name),
+            Some((group, _)) => self.texts.add_member(group, name),
             None => self.texts.append_group(name, gid),
         }
         Some(Status::Success)

@@ -218,7 +218,8 @@ impl Reader<'_> {
     fn variable(&mut self) -> Option<String> {
         let is_braced = self.rest.next_if_eq(&'{').is_some();
         let mut name = String::new();
-        while let Some(letter) = self.rest.next_if(|letter| letter.is_ascii_alphanumeric() || *letter == '_') {
+        while let Some(letter) = self.rest.next_if(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
+        {
             name.push(letter);
         }
         if is_braced && self.rest.next() != Some('}') {

@@ -94,11 +94,12 @@ impl AccountsBefore {
             if before.is_none() {
                 added.groups.push(AddedGroup { name: group.name.to_owned(), gid: group.gid });
             }
-            let was_member = |user: &str| before.is_some_and(|group| group.members().any(|there| there == user));
+            let was_member =
+                |user: &str| before.is_some_and(|group| group.members().any(|there| there == user));
             let new = group.members().filter(|user| !was_member(user));
-            added.members.extend(
-                new.map(|user| AddedMember { group: group.name.to_owned(), user: user.to_owned() }),
-            );
+            added
+                .members
+                .extend(new.map(|user| AddedMember { group: group.name.to_owned(), user: user.to_owned() }));
         }
         let users = now.passwd.lines().filter_map(UserLine::parse);
         for user in users.filter(|user| !users_before.contains_key(user.name)) {

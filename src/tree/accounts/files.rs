@@ -208,7 +208,6 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (&str, u32)> {
     })
 }
 
-
 /// A line of `/etc/passwd`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::tree) struct UserLine<'a> {

@@ -62,7 +62,8 @@ impl HeldNumbers {
             if !text.lines().any(|line| is_held(&line)) {
                 continue;
             }
-            let rest: String = text.lines().filter(|line| !is_held(line)).flat_map(|line| [line, "\n"]).collect();
+            let rest: String =
+                text.lines().filter(|line| !is_held(line)).flat_map(|line| [line, "\n"]).collect();
             let path = tree.resolve(&file.path())?;
             if is_same(tree, &path, &before, &rest)? {
                 tree.insert(path, before)?;

@@ -8,7 +8,7 @@
 //! Source: BusyBox 1.36.1 `adduser`, measured.
 
 use crate::path::TreePath;
-use crate::tree::{Inode, InodeKind, Mode, Origin, Owner, Tree};
+use crate::tree::{Inode, InodeKind, Mode, NameError, Origin, Owner, Tree};
 
 /// The mode of every home directory: what is made in it belongs to its group.
 const MODE: Mode = Mode::new(0o2755);
@@ -36,27 +36,23 @@ impl Home {
         tree: &Tree,
         before: impl IntoIterator<Item = &'a Self>,
     ) -> Option<Self> {
-        let path = TreePath::absolute(text).ok().filter(|path| text.strip_prefix('/') == Some(path.as_str()))?;
+        let path =
+            TreePath::absolute(text).ok().filter(|path| text.strip_prefix('/') == Some(path.as_str()))?;
         let path = tree.physical(&path).ok()?;
         if path.components().next().is_some_and(|top| MOUNTED.contains(&top)) {
             return None;
         }
-        let mut before = before.into_iter();
-        let will_be = |path: &TreePath, made: &Self| matches!(made, Self::Made(there) if there == path);
         match tree.get(&path) {
             Some(inode) if inode.is_directory() => return Some(Self::Taken(path)),
             Some(_) => return None,
             None => {}
         }
-        let parent = path.parent().unwrap_or_default();
-        let mut has_parent = tree.get(&parent).is_some_and(|parent| parent.is_directory());
-        for home in before.by_ref() {
-            if will_be(&path, home) {
-                return Some(Self::Taken(path));
-            }
-            has_parent |= will_be(&parent, home);
+        let made: Vec<&TreePath> = before.into_iter().filter_map(Self::made).collect();
+        if made.contains(&&path) {
+            return Some(Self::Taken(path));
         }
-        if !has_parent {
+        let parent = path.parent().unwrap_or_default();
+        if !tree.is_directory(&parent) && !made.contains(&&parent) {
             return Some(Self::Nowhere);
         }
         let has_skeleton = tree.get(&TreePath::relative(SKELETON).unwrap_or_default()).is_some();
@@ -65,8 +61,15 @@ impl Home {
         (!has_skeleton && is_plain).then_some(Self::Made(path))
     }
 
+    fn made(&self) -> Option<&TreePath> {
+        match self {
+            Self::Made(path) => Some(path),
+            Self::Taken(_) | Self::Nowhere => None,
+        }
+    }
+
     /// Does it.
-    pub(in crate::tree) fn give(self, tree: &mut Tree, owner: Owner) -> Result<(), crate::tree::NameError> {
+    pub(in crate::tree) fn give(self, tree: &mut Tree, owner: Owner) -> Result<(), NameError> {
         match self {
             Self::Made(path) => {
                 let home = Inode { owner, ..Inode::new(InodeKind::Directory, MODE, Origin::Generated) };
