@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufReader, Read as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use apkcompose::archive::rootfs;
-use apkcompose::content::{Content, Memory, ReadAt};
+use apkcompose::content::{Content, OpenFile, ReadAt};
 use apkcompose::path::TreePath;
 use apkcompose::tree::account_script::{AccountScript, Applied};
 use apkcompose::tree::layers::{TableLayer, tree_of};
@@ -22,9 +22,10 @@ use flate2::read::MultiGzDecoder;
 
 use crate::differential::Dice;
 use crate::support::busybox::Busybox;
+use crate::support::command::Dir;
 use crate::support::data::Alpine;
 use crate::support::listing::{Kind, Listing};
-use crate::support::{files, need};
+use crate::support::{self, files, need};
 
 /// Where the mirrors have packages.
 const REPOSITORIES: [&str; 5] =
@@ -72,6 +73,7 @@ fn real_scripts_are_applied_as_busybox_runs_them() {
         assert!(compare(&mut busybox, &mut alone, script, text), "{name} again");
         assert!(compare(&mut busybox, &mut tree, script, text), "{name} after others");
     }
+    assert_nothing_else_changed(&fresh, &busybox);
 }
 
 #[test]
@@ -88,6 +90,7 @@ fn drawn_scripts_are_applied_as_busybox_runs_them() {
         let script = AccountScript::of(text.as_bytes()).unwrap_or_else(|| panic!("not understood: {text}"));
         done += usize::from(compare(&mut busybox, &mut tree, &script, text.as_bytes()));
     }
+    assert_nothing_else_changed(&base, &busybox);
     // The others fail, or would meet what is not certain.
     assert!(done > DRAWN * 6 / 10, "{done} of {DRAWN}");
 }
@@ -108,19 +111,33 @@ fn compare(busybox: &mut Busybox, tree: &mut Tree, script: &AccountScript, text:
             continue;
         }
         let shown = || {
-            let of = |file: &str| String::from_utf8_lossy(&files::read(&root.join(file))).into_owned();
-            format!("{}\n{}\n{}", String::from_utf8_lossy(text), of("etc/passwd"), of("etc/group"))
+            let texts = String::from_utf8_lossy(text).into_owned();
+            ["etc/passwd", "etc/group", "etc/shadow"].iter().filter(|file| root.join(file).exists()).fold(
+                texts,
+                |shown, file| {
+                    let expected = files::read_text(&root.join(file));
+                    let (expected, got) = (expected.lines().collect::<Vec<_>>(), read(tree, file));
+                    let got: Vec<&str> = got.lines().collect();
+                    let missing = expected.iter().filter(|line| !got.contains(line));
+                    let surplus = got.iter().filter(|line| !expected.contains(line));
+                    format!(
+                        "{shown}\n{file}: missing {:?}, surplus {:?}",
+                        missing.collect::<Vec<_>>(),
+                        surplus.collect::<Vec<_>>()
+                    )
+                },
+            )
         };
         return match applied {
             Applied::Done => {
                 assert_eq!(status, 0, "BusyBox fails: {}", shown());
-                let (expected, got) = (entries_on_disk(&root), entries(tree));
+                let (expected, got) = (entries_on_disk(&root, &changed()), entries(tree, &changed()));
                 let different = expected.symmetric_difference(&got).collect::<Vec<_>>();
                 assert!(different.is_empty(), "{different:#?}\n{}", shown());
                 true
             }
             Applied::NotCertain => {
-                assert_eq!(entries(tree), entries(&before), "{}", shown());
+                assert_eq!(entries(tree, &changed()), entries(&before, &changed()), "{}", shown());
                 false
             }
         };
@@ -166,7 +183,10 @@ fn minirootfs(alpine: &Alpine) -> Tree {
     let archive = files::read(&alpine.minirootfs("x86_64"));
     let mut tar = Vec::new();
     let table = rootfs::expand(archive.as_slice(), archive.len() as u64, &mut tar).unwrap();
-    let tar: Arc<dyn ReadAt> = Arc::new(Memory(tar.into()));
+    // It is read from as long as it is open, though its directory is gone.
+    let dir = Dir::new();
+    let place = dir.write("minirootfs.tar", tar);
+    let tar: Arc<dyn ReadAt> = Arc::new(OpenFile::new(File::open(&place).unwrap(), place).unwrap());
     tree_of(&[TableLayer { table: &table, tar: &tar }]).unwrap()
 }
 
@@ -187,6 +207,7 @@ fn set_back(tree: &Tree, root: &Path) {
                 InodeKind::File(content) => files::write(&place, &content.to_vec().unwrap()),
                 InodeKind::Symlink(target) => {
                     symlink(&**target, &place).unwrap();
+                    lchown(&place, Some(inode.owner.uid), Some(inode.owner.gid)).unwrap();
                     continue;
                 }
                 other => panic!("{name} is {other:?}"),
@@ -202,9 +223,9 @@ fn give(place: &Path, inode: &Inode) {
     fs::set_permissions(place, fs::Permissions::from_mode(inode.mode.bits())).unwrap();
 }
 
-/// A line for each entry, with all that must be equal.
-fn entries(tree: &Tree) -> BTreeSet<String> {
-    let line = |(path, _, inode): (&TreePath, _, &Inode)| {
+/// A line for each entry below the directories `tops`, and for the root, with all that must be equal.
+fn entries(tree: &Tree, tops: &[String]) -> BTreeSet<String> {
+    let line = |path: &TreePath, inode: &Inode| {
         let (kind, content) = match &inode.kind {
             InodeKind::Directory => (Kind::Directory, String::new()),
             InodeKind::File(content) => (Kind::File, content.digest().to_string()),
@@ -214,25 +235,49 @@ fn entries(tree: &Tree) -> BTreeSet<String> {
         let Owner { uid, gid } = inode.owner;
         format!("/{} {kind} {:o} {uid}:{gid} {content}", path.as_str(), inode.mode.bits())
     };
-    tree.entries().map(line).collect()
+    let is_meant =
+        |path: &TreePath| path.components().next().is_none_or(|top| tops.iter().any(|it| it == top));
+    tree.entries().filter(|(path, ..)| is_meant(path)).map(|(path, _, inode)| line(path, inode)).collect()
 }
 
 /// As [`entries`].
-fn entries_on_disk(root: &Path) -> BTreeSet<String> {
-    let listing = Listing::of_directory(root);
-    let line = |entry: &crate::support::listing::Entry| {
-        let content = match (&entry.link, entry.kind) {
-            (Some(target), _) => target.clone(),
-            (None, Kind::File) => entry.sha256(),
-            (None, _) => String::new(),
-        };
-        format!("/{} {} {:o} {}:{} {content}", entry.path, entry.kind, entry.mode, entry.uid, entry.gid)
+fn entries_on_disk(root: &Path, tops: &[String]) -> BTreeSet<String> {
+    let directory = |path: &str, at: &Path| {
+        let metadata = fs::symlink_metadata(at).unwrap();
+        let (mode, uid, gid) = (metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
+        format!("/{path} {} {mode:o} {uid}:{gid} ", Kind::Directory)
     };
-    let kept = listing.entries().filter(|entry| !DISK_ONLY.contains(&entry.path.as_str()));
-    let mut lines: BTreeSet<String> = kept.map(line).collect();
-    let top = fs::metadata(root).unwrap();
-    lines.insert(format!("/ {} {:o} {}:{} ", Kind::Directory, top.mode() & 0o7777, top.uid(), top.gid()));
+    let mut lines = BTreeSet::from([directory("", root)]);
+    for top in tops {
+        lines.insert(directory(top, &root.join(top)));
+        for entry in Listing::of_directory(&root.join(top)).entries() {
+            let path = format!("{top}/{}", entry.path);
+            if DISK_ONLY.contains(&path.as_str()) {
+                continue;
+            }
+            let content = match (&entry.link, entry.kind) {
+                (Some(target), _) => target.clone(),
+                (None, Kind::File) => entry.sha256(),
+                (None, _) => String::new(),
+            };
+            let support::listing::Entry { kind, mode, uid, gid, .. } = entry;
+            lines.insert(format!("/{path} {kind} {mode:o} {uid}:{gid} {content}"));
+        }
+    }
     lines
+}
+
+/// The names in [`CHANGED`].
+fn changed() -> Vec<String> {
+    CHANGED.map(str::to_owned).to_vec()
+}
+
+/// Holds all of `tree` against what is on the disk after all the scripts ran.
+fn assert_nothing_else_changed(tree: &Tree, busybox: &Busybox) {
+    set_back(tree, &busybox.root());
+    let tops = files::names(&busybox.root());
+    assert!(tops.len() > CHANGED.len(), "{tops:?}");
+    assert_eq!(entries_on_disk(&busybox.root(), &tops), entries(tree, &tops));
 }
 
 /// Replaces the text of a file.

@@ -1,7 +1,7 @@
 //! What the commands of an account script do to the files of accounts and to home directories.
 //!
 //! Worked out on the texts, in order, and written only when all of it is certain. It is certain where every
-//! line of `/etc/passwd` and `/etc/group` has all its fields, no name stands twice, and the files are plain ones
+//! line of `/etc/passwd` and `/etc/group` has all its fields and its end, no name stands twice, and the files are plain ones
 //! that lie where they are looked for.
 //!
 //! Source: BusyBox 1.36.1 `addgroup` and `adduser`, measured.
@@ -208,6 +208,8 @@ fn is_plain_file(tree: &Tree, file: AccountFile) -> Option<bool> {
 /// Whether every line has a name, and none the name of another one.
 fn are_plain<'a>(text: &'a str, name: impl Fn(&'a str) -> Option<&'a str>) -> bool {
     let mut names = HashSet::new();
-    let is_text = !text.contains(|letter: char| letter != '\n' && letter.is_control());
+    // musl takes the last character of a line for its end, whatever it is.
+    let is_ended = text.is_empty() || text.ends_with('\n');
+    let is_text = is_ended && !text.contains(|letter: char| letter != '\n' && letter.is_control());
     is_text && text.lines().all(|line| name(line).is_some_and(|name| names.insert(name)))
 }

@@ -154,13 +154,15 @@ fn a_home_is_made_or_taken_and_what_is_in_it_stays() {
 fn whatever_is_in_doubt_changes_nothing() {
     let user = "adduser -S a";
     assert_eq!(applied(|_| {}, user), Applied::Done);
-    let doubts: [(&str, fn(&mut Tree)); 13] = [
+    let doubts: [(&str, fn(&mut Tree)); 15] = [
         ("no shell", |tree| tree.remove(&path("bin/sh")).unwrap()),
         ("no library", |tree| tree.remove(&path("lib/ld-musl-x86_64.so.1")).unwrap()),
         ("another addgroup, which adduser calls", |tree| put(tree, "usr/sbin/addgroup", file(""), 0o755)),
         ("no group file", |tree| tree.remove(&path("etc/group")).unwrap()),
         ("a passwd that is a link", |tree| put(tree, "etc/passwd", InodeKind::Symlink("p".into()), 0o777)),
         ("a line that is short", |tree| put(tree, "etc/group", file("nogroup:x:65533:\nshort\n"), 0o644)),
+        ("a line that does not end", |tree| put(tree, "etc/group", file("nogroup:x:65533:"), 0o644)),
+        ("a line that ends as elsewhere", |tree| put(tree, "etc/group", file("nogroup:x:65533:\r\n"), 0o644)),
         ("a name that stands twice", |tree| {
             put(tree, "etc/group", file("nogroup:x:1:\nnogroup:x:2:\n"), 0o644)
         }),
