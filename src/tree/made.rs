@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use super::accounts::AccountFile;
 use super::place::{Incoming, Installation, PlaceError, Placed};
-use super::{Inode, InodeKind, Tree};
+use super::{Inode, InodeKind, Mode, Origin, Owner, Tree};
 use crate::apk::data::expand;
 use crate::apk::installed::InstalledPackage;
 use crate::apk::keys::Keyring;
@@ -212,4 +213,35 @@ pub(super) fn text(tree: &Tree, path: &str) -> String {
 /// Whether there is something at `text`.
 pub(super) fn has(tree: &Tree, text: &str) -> bool {
     tree.get(&path(text)).is_some()
+}
+
+/// Users of a small Alpine.
+pub(super) const PASSWD: &str =
+    "root:x:0:0:root:/root:/bin/ash\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n";
+/// Groups of a small Alpine.
+pub(super) const GROUP: &str = "root:x:0:root\naudio:x:18:\nshadow:x:42:\nusers:x:100:games\nping:x:999:\nnogroup:x:65533:\nnobody:x:65534:\n";
+/// Its passwords.
+pub(super) const SHADOW: &str = "root:::0:::::\nnobody:!::0:::::\n";
+
+/// A small Alpine, whose programs are all BusyBox.
+pub(super) fn alpine() -> Tree {
+    let mut tree = Tree::new();
+    let mut insert = |text: &str, kind, mode| {
+        tree.make_parents(&path(text), &Origin::Base).unwrap();
+        tree.insert(path(text), Inode::new(kind, Mode::new(mode), Origin::Base)).unwrap();
+    };
+    let content = || InodeKind::File(Content::of_bytes(*b"\x7fELF"));
+    insert("bin/busybox", content(), 0o755);
+    insert("lib/ld-musl-x86_64.so.1", content(), 0o755);
+    for name in ["bin/sh", "usr/sbin/addgroup", "usr/sbin/adduser"] {
+        insert(name, InodeKind::Symlink("/bin/busybox".into()), 0o777);
+    }
+    for name in ["home", "var/lib", "dev"] {
+        insert(name, InodeKind::Directory, 0o755);
+    }
+    AccountFile::Passwd.write(&mut tree, PASSWD).unwrap();
+    AccountFile::Group.write(&mut tree, GROUP).unwrap();
+    AccountFile::Shadow.write(&mut tree, SHADOW).unwrap();
+    tree.get_mut(&path("etc/shadow")).unwrap().owner = Owner { uid: 0, gid: 42 };
+    tree
 }

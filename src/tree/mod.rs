@@ -9,6 +9,7 @@
 //!
 //! Not for running anything, and not for the bytes of a layer: those are [`crate::image`]'s.
 
+pub mod account_script;
 pub mod accounts;
 pub mod base;
 pub mod busybox;

@@ -107,7 +107,7 @@ struct Draw {
 }
 
 /// Splitmix64: seeded, the same everywhere.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     fn roll(&mut self) -> u64 {
@@ -118,11 +118,11 @@ impl Dice {
         rolled ^ (rolled >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.roll() % u64::try_from(limit).unwrap()).unwrap()
     }
 
-    fn one_of<'a>(&mut self, names: &[&'a str]) -> &'a str {
+    pub(crate) fn one_of<'a>(&mut self, names: &[&'a str]) -> &'a str {
         names[self.below(names.len())]
     }
 }

@@ -11,6 +11,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Scripts that only add accounts, against BusyBox.
+mod account_scripts;
 /// Layers and archives as other programs read them.
 mod archive;
 /// Every parser under attack.

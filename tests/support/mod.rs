@@ -1,12 +1,13 @@
 //! What the integration tests and the benchmark share: the command under test, the mirrors it reads (one to
 //! damage, and a server that goes wrong as planned), the oracles it is compared with (the real apk, Docker
-//! Engine, podman, containerd, skopeo, umoci, buildah), and the comparison itself.
+//! Engine, podman, containerd, skopeo, umoci, buildah, BusyBox), and the comparison itself.
 //!
 //! Nothing here uses the library under test: an oracle that shares its code shares its mistakes. What a
 //! test needs beyond cargo is asked for through [`need`], which skips by name in the output. Every
 //! helper panics with a message that names its object; there is nobody to hand an error to.
 
 pub(crate) mod buildah;
+pub(crate) mod busybox;
 pub(crate) mod command;
 pub(crate) mod container;
 pub(crate) mod containerd;
