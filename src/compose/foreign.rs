@@ -3,7 +3,7 @@
 //! The machine's own do, and those of the smaller one that it includes; others where a handler is registered for them,
 //! as qemu-user's packages do, in a way that it works inside another root directory.
 //!
-//! Source: binfmt_misc (Linux, admin-guide), flag `F`.
+//! Source: Linux, admin-guide, `binfmt_misc`, flag `F`.
 
 use std::path::Path;
 
