@@ -97,7 +97,9 @@ pub enum ScriptError {
 impl Explain for ScriptError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Failed { ended: Ended::TooLong | Ended::TooMuchMemory | Ended::TooMuchSpace, .. } => Kind::Limit,
+            Self::Failed { ended: Ended::TooLong | Ended::TooMuchMemory | Ended::TooMuchSpace, .. } => {
+                Kind::Limit
+            }
             Self::Failed { .. } | Self::NotRun { .. } => Kind::Script,
             Self::Busybox(error) => error.kind(),
             Self::Accounts { error, .. } => error.kind(),
@@ -249,7 +251,8 @@ impl<'r> ScriptRunner<'r> {
         name: &str,
     ) -> Result<Option<Run>, ScriptError> {
         let Place::Sandbox(sandbox) = &mut self.place else { return Ok(None) };
-        let environment = [("PATH", PATH), ("APK_SCRIPT", script.kind.as_str()), ("APK_PACKAGE", script.package)];
+        let environment =
+            [("PATH", PATH), ("APK_SCRIPT", script.kind.as_str()), ("APK_PACKAGE", script.package)];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let program =
             Program { name, text: script.text, arguments: &script.arguments, environment: &environment };

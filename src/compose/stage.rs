@@ -325,8 +325,7 @@ impl Staging<'_> {
         }
         let placed: HashSet<&str> = plan.packages().map(|planned| planned.entry.name()).collect();
         for name in &plan.order {
-            let pulled: Vec<String> =
-                self.pulled_by(name, &placed).iter().map(ToString::to_string).collect();
+            let pulled: Vec<String> = self.pulled_by(name, &placed).iter().map(ToString::to_string).collect();
             let database = &self.installation.database;
             let (Some(package), false) = (database.package(name), pulled.is_empty()) else { continue };
             let version = package.version().to_owned();

@@ -83,13 +83,14 @@ impl Records {
 
     /// Records something; a plain record takes what was recorded away.
     pub fn set(&mut self, key: InodeKey, record: Record) {
-        let before = if record.is_plain() {
-            self.records.remove(&key)
+        if self.get(key).cloned().unwrap_or_default() == record {
+            return;
+        }
+        self.changed.insert(key);
+        if record.is_plain() {
+            self.records.remove(&key);
         } else {
-            self.records.insert(key, record.clone())
-        };
-        if before.unwrap_or_default() != record {
-            self.changed.insert(key);
+            self.records.insert(key, record);
         }
     }
 

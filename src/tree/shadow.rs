@@ -142,7 +142,8 @@ mod tests {
 
         before.settle(&mut tree, 7).unwrap();
 
-        let expected = "root:x:7:0:::::\nbin:!:19000:0:99999:7:::\nold:y:7:0:::::\nnew:!:7:0:::::\nodd:!::0\nno";
+        let expected =
+            "root:x:7:0:::::\nbin:!:19000:0:99999:7:::\nold:y:7:0:::::\nnew:!:7:0:::::\nodd:!::0\nno";
         assert_eq!(text(&tree, "etc/shadow"), expected);
         let inode = tree.get(&path("etc/shadow")).unwrap();
         assert_eq!((inode.mode.bits(), inode.owner.gid), (0o640, 42));

@@ -9,8 +9,8 @@ use apkcompose::apk::package::ScriptKind;
 use super::{NOT_WITH_THE_OTHERS, Ours, assert_equal, indexed_names};
 use crate::support::data::Alpine;
 use crate::support::exceptions::{
-    ACCOUNT_BACKUPS, CACHE, DEVICES, EXEC, GENERATED_TIMES, LOCK, REPOSITORIES, REPOSITORY_KEYS, SCRIPTS_ARCHIVE,
-    SHADOW_DAY, WRITTEN_TIMES,
+    ACCOUNT_BACKUPS, CACHE, DEVICES, EXEC, GENERATED_TIMES, LOCK, REPOSITORIES, REPOSITORY_KEYS,
+    SCRIPTS_ARCHIVE, SHADOW_DAY, WRITTEN_TIMES,
 };
 use crate::support::listing::Exception;
 use crate::support::{need, reference};
@@ -18,7 +18,8 @@ use crate::support::{need, reference};
 /// What differs from a tree over a base.
 const OVER_A_BASE: [Exception; 3] = [REPOSITORIES, SCRIPTS_ARCHIVE, GENERATED_TIMES];
 /// What differs from a tree made from nothing.
-const FROM_SCRATCH: [Exception; 7] = [DEVICES, EXEC, LOCK, CACHE, REPOSITORIES, SCRIPTS_ARCHIVE, GENERATED_TIMES];
+const FROM_SCRATCH: [Exception; 7] =
+    [DEVICES, EXEC, LOCK, CACHE, REPOSITORIES, SCRIPTS_ARCHIVE, GENERATED_TIMES];
 
 /// What differs where scripts make accounts.
 const WITH_ACCOUNTS: [Exception; 3] = [SHADOW_DAY, ACCOUNT_BACKUPS, WRITTEN_TIMES];
