@@ -35,7 +35,7 @@ impl Walk<'_> {
         for path in self.memory.names.keys().rev() {
             match self.found.get(path) {
                 Some(known) if known.status.is_directory() != tree.is_directory(path) => {
-                    tree.remove_all(path)
+                    tree.remove_all(path);
                 }
                 Some(_) => {}
                 None if self.is_kept(path) => {}

@@ -127,13 +127,12 @@ impl<'a> Walk<'a> {
                         self.found.insert(path, known.clone());
                     }
                 }
-                Verdict::TakenAlone => self.take(&path, status, group)?,
                 Verdict::Taken if status.is_directory() => {
                     self.check_depth(&path)?;
                     self.take(&path, status, group)?;
                     below.push(path);
                 }
-                Verdict::Taken => self.take(&path, status, group)?,
+                Verdict::Taken | Verdict::TakenAlone => self.take(&path, status, group)?,
             }
         }
         Ok(below)
