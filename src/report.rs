@@ -64,6 +64,11 @@ pub trait Reporter: Send + Sync {
         let _ = step;
     }
 
+    /// A program that runs in the image, called `program` (`name-version.post-install`), printed `line`.
+    fn output(&self, program: &str, line: &str) {
+        let _ = (program, line);
+    }
+
     /// Something worth knowing that is no fault.
     fn note(&self, message: &str) {
         let _ = message;

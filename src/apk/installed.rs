@@ -18,6 +18,11 @@ use crate::path::TreePath;
 /// The order in which apk writes the fields of a stanza.
 const FIELD_ORDER: &str = "CPVASITULomtckDpi";
 
+/// The letter in `f:` of a package of which a script failed.
+const FAILED_SCRIPT: char = 's';
+/// The letter in `f:` that stands before it.
+const FAILED_FILES: char = 'f';
+
 /// An installed package.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InstalledPackage {
@@ -151,6 +156,13 @@ impl InstalledPackage {
         }
         let mut provided = self.field('p').split_ascii_whitespace().filter_map(Provide::split);
         provided.any(|(name, version)| *name == *dependency.name && constraint.accepts(version, identity))
+    }
+
+    /// Notes that a script of it failed.
+    pub fn mark_failed_script(&mut self) {
+        if !self.flags.contains(FAILED_SCRIPT) {
+            self.flags.insert(usize::from(self.flags.starts_with(FAILED_FILES)), FAILED_SCRIPT);
+        }
     }
 
     /// Everything it owns that is no directory, with the directory it is in.
@@ -308,6 +320,15 @@ mod tests {
         database.packages()[0].write(&mut out);
         assert_eq!(out, TEXT);
         assert_eq!(database.index().packages().next().unwrap().flaw(), None);
+    }
+
+    #[test]
+    fn a_failed_script_is_noted_once_among_the_other_flags() {
+        for (before, after) in [("", "s"), ("f", "fs"), ("x", "sx"), ("fsS", "fsS")] {
+            let mut package = InstalledPackage { flags: before.to_owned(), ..InstalledPackage::default() };
+            package.mark_failed_script();
+            assert_eq!(package.flags, after);
+        }
     }
 
     #[test]

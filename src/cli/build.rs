@@ -1,15 +1,19 @@
 //! `apkcompose build`, which is also `apkcompose` alone.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use serde_json::json;
 
-use super::args::{Build, Format, Progress, Scripts, Words};
+use super::args::{Build, Format, Progress, SandboxKind, Scripts, Words};
 use super::render::{self, Failure};
-use super::session::{Session, no_profile, today};
+use super::session::{Session, no_profile, sandbox, today};
 use super::summary;
-use crate::compose::output::{Destination, ImageForm, Output, OutputKind};
-use crate::compose::stage::ScriptPolicy;
+use crate::compose::output::{self, Destination, ImageForm, Output, OutputKind};
+use crate::compose::scripts::{ScriptOptions, ScriptPolicy};
 use crate::compose::{self, BuildOptions, Report};
 use crate::image::Epoch;
+use crate::sandbox::Confinement;
 
 /// The variable that reproducible builds set.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -20,13 +24,11 @@ pub(super) fn run(arguments: &Build) -> Result<(), Failure> {
     };
     let session = Session::open(&arguments.shared)?;
     let draft = session.draft(name, &arguments.tag)?;
+    let outputs = outputs(arguments, draft.name());
     let options = BuildOptions {
         architectures: arguments.shared.architectures(),
-        outputs: outputs(arguments, draft.name()),
-        scripts: match arguments.scripts {
-            Scripts::Auto => ScriptPolicy::Auto,
-            Scripts::Skip => ScriptPolicy::Skip,
-        },
+        scripts: scripts(arguments, output::spool_directory(&outputs)),
+        outputs,
         epoch: epoch(arguments.epoch)?,
         context: arguments.context.clone(),
         today: today(),
@@ -44,6 +46,24 @@ fn outputs(arguments: &Build, name: &str) -> Vec<Output> {
         return vec![Output { kind: OutputKind::Archive(ImageForm::default()), destination }];
     }
     arguments.output.clone()
+}
+
+fn scripts(arguments: &Build, directory: PathBuf) -> ScriptOptions {
+    let mut sandbox = sandbox(directory);
+    sandbox.confinement = match arguments.sandbox {
+        SandboxKind::Auto => Confinement::Auto,
+        SandboxKind::Namespaces => Confinement::Namespaces,
+        SandboxKind::Chroot => Confinement::Chroot,
+    };
+    if let Some(seconds) = arguments.script_timeout {
+        sandbox.limits.time = Duration::from_secs(seconds.get().into());
+    }
+    let policy = match arguments.scripts {
+        Scripts::Auto => ScriptPolicy::Auto,
+        Scripts::Warn => ScriptPolicy::Warn,
+        Scripts::Skip => ScriptPolicy::Skip,
+    };
+    ScriptOptions { policy, sandbox }
 }
 
 /// `--epoch`, else `SOURCE_DATE_EPOCH`.

@@ -25,8 +25,14 @@ use std::process::ExitCode;
 use args::{Arguments, Command};
 use render::Failure;
 
+use crate::sandbox::helper;
+
 /// Runs the command and returns its exit code.
 pub fn main() -> ExitCode {
+    // Before anything else: a helper must never have more than one thread.
+    if helper::is_meant() {
+        return helper::main().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let arguments = Arguments::of_process();
     allow_many_open_files();
     let progress = arguments.progress();

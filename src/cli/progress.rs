@@ -74,6 +74,11 @@ fn done(step: Step, total: u64) -> String {
     }
 }
 
+/// Shows what a program in the image printed, and which one it was.
+fn print_output(program: &str, line: &str) {
+    render::words(&format!("{}: {}\n", render::shown(program), render::shown(line)));
+}
+
 /// A bar a step, and below it one for each file that takes its time.
 struct Bars {
     voice: Voice,
@@ -191,6 +196,10 @@ impl Reporter for Bars {
         }
     }
 
+    fn output(&self, program: &str, line: &str) {
+        self.all.suspend(|| print_output(program, line));
+    }
+
     fn note(&self, message: &str) {
         self.all.suspend(|| self.voice.note(message));
     }
@@ -233,6 +242,10 @@ impl Reporter for Lines {
         if total > 0 {
             render::words(&format!("{step}: {} in {}\n", done(step, total), render::time(begun.elapsed())));
         }
+    }
+
+    fn output(&self, program: &str, line: &str) {
+        print_output(program, line);
     }
 
     fn note(&self, message: &str) {
@@ -284,6 +297,10 @@ impl Reporter for Objects {
 
     fn end(&self, step: Step) {
         Self::print(&serde_json::json!({ "event": "end", "step": step.to_string() }));
+    }
+
+    fn output(&self, program: &str, line: &str) {
+        Self::print(&serde_json::json!({ "event": "output", "program": program, "line": line }));
     }
 
     fn note(&self, message: &str) {

@@ -2,20 +2,25 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::args::{ProfileArgs, Question};
 use super::interrupt::Interrupt;
 use super::progress;
 use super::render::Failure;
-use crate::compose::stage::ScriptPolicy;
+use crate::compose::scripts::{ScriptOptions, ScriptPolicy};
 use crate::compose::{Architectures, BuildOptions};
 use crate::fetch::{Fetcher, Network};
 use crate::image::Epoch;
 use crate::profile::support::Day;
 use crate::profile::{self, BUILT_INS, Draft, Found, Location, Overrides};
 use crate::report::Reporter;
+use crate::sandbox::{Confinement, Limits, SandboxOptions};
 use crate::store::Store;
+
+/// What a script may use: more than any of Alpine's does.
+const LIMITS: Limits =
+    Limits { time: Duration::from_secs(300), processes: 1024, memory: 4 << 30, space: 8 << 30 };
 
 /// A command at work: whom it tells, where it keeps things, how it reaches others. Ctrl-C stops it.
 pub(super) struct Session<'a> {
@@ -99,6 +104,17 @@ fn store(shared: &ProfileArgs) -> Result<Store, Failure> {
     Ok(Store::open(&directory)?)
 }
 
+/// Where the scripts of packages run; what is too large for memory goes to `directory`.
+pub(super) fn sandbox(directory: PathBuf) -> SandboxOptions {
+    SandboxOptions {
+        // Linux knows this program by that name too.
+        helper: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe")),
+        confinement: Confinement::default(),
+        limits: LIMITS,
+        directory,
+    }
+}
+
 /// How an image is planned that is only asked about; of one architecture.
 pub(super) fn build_options(shared: &ProfileArgs, context: Option<PathBuf>) -> Result<BuildOptions, Failure> {
     let architectures = shared.architectures();
@@ -113,7 +129,8 @@ pub(super) fn build_options(shared: &ProfileArgs, context: Option<PathBuf>) -> R
     Ok(BuildOptions {
         architectures,
         outputs: Vec::new(),
-        scripts: ScriptPolicy::Auto,
+        // A question is answered as well as it can be.
+        scripts: ScriptOptions { policy: ScriptPolicy::Warn, sandbox: sandbox(std::env::temp_dir()) },
         epoch: None,
         context,
         today: today(),

@@ -107,8 +107,19 @@ fn arch_text(profile: &str, report: &ArchReport) -> String {
     } else {
         let _ = writeln!(text, "  base      none: every package is signed");
     }
+    if let Some(scripts) = scripts_text(report) {
+        let _ = writeln!(text, "  scripts   {scripts}");
+    }
     let _ = writeln!(text, "  created   {}", image.created);
     text
+}
+
+/// What became of package scripts, if there were any.
+fn scripts_text(report: &ArchReport) -> Option<String> {
+    let words = [(&report.scripts_run, "run"), (&report.scripts_applied, "applied without being run")];
+    let words = words.into_iter().filter(|(scripts, _)| !scripts.is_empty());
+    let words: Vec<String> = words.map(|(scripts, what)| format!("{} {what}", scripts.len())).collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// What is worth knowing, if there is any.

@@ -12,12 +12,13 @@ use super::emit::{self, Emitted, EmittedArch};
 use super::error::Error;
 use super::ground::Ground;
 use super::image_config::{image_config, image_user};
-use super::output::{self, Destination, ImageForm, Output, OutputKind};
+use super::output::{self, ImageForm, Output, OutputKind};
 use super::plan::{self, Prepared};
 use super::prove::ProvenTree;
 use super::report::{ArchReport, Notes, Report, ReportedImage, ReportedOutput, arch_report};
+use super::scripts::ScriptOptions;
 use super::squash::{self, SquashError};
-use super::stage::{self, Additions, RootPassword, ScriptPolicy, Staged};
+use super::stage::{self, Additions, RootPassword, Staged};
 use super::starts::prove_starts;
 use crate::arch::Arch;
 use crate::archive::codec::Algorithm;
@@ -41,8 +42,8 @@ pub struct BuildOptions {
     pub architectures: Architectures,
     /// What to write. Nothing only plans.
     pub outputs: Vec<Output>,
-    /// What becomes of package scripts.
-    pub scripts: ScriptPolicy,
+    /// What becomes of package scripts, and where they run.
+    pub scripts: ScriptOptions,
     /// The time that stands for "now" in the image; without one, when its newest package was built.
     pub epoch: Option<Epoch>,
     /// A directory that sources of the profile may lie in beside the profile's own.
@@ -258,7 +259,7 @@ impl Build<'_> {
         let references: Vec<ImageReference> = composed.first().map(references).unwrap_or_default();
         let forms: BTreeSet<ImageForm> =
             outputs.iter().filter_map(|output| output.kind.image_form()).collect();
-        let directory = spool_directory(outputs);
+        let directory = output::spool_directory(outputs);
         let mut architectures = Vec::new();
         for (composed, layer) in composed.iter().zip(&layers) {
             let Composed { config, .. } = composed;
@@ -312,8 +313,8 @@ pub(super) fn fetch_and_stage(
     let epoch = options.epoch.or(newest).unwrap_or_default();
     let additions = additions(prepared, files, epoch);
     let base = prepared.base.clone();
-    let staged =
-        stage::stage(&prepared.plan, base, &packages, &additions, options.scripts, fetcher.reporter)?;
+    let scripts = options.scripts.clone();
+    let staged = stage::stage(&prepared.plan, base, &packages, &additions, scripts, fetcher.reporter)?;
     Ok((staged, epoch))
 }
 
@@ -385,15 +386,6 @@ fn warn_of_devices(devices: &[TreePath], reporter: &dyn Reporter) {
         names.push(format!("{} more", devices.len() - SHOWN));
     }
     reporter.warn(&format!("device nodes are left out of the image: {}", names.join(", ")));
-}
-
-/// Beside the first output that is written; for pipes, where temporary files go.
-fn spool_directory(outputs: &[Output]) -> PathBuf {
-    let beside = outputs.iter().find_map(|output| match &output.destination {
-        Destination::Path(path) => Some(output::directory_of(path).to_owned()),
-        Destination::Stdout => None,
-    });
-    beside.unwrap_or_else(std::env::temp_dir)
 }
 
 fn check_size(profile: &Profile, layer: &Layer<'_>) -> Result<(), Error> {

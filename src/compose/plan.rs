@@ -41,6 +41,9 @@ pub struct Plan {
     pub world: Vec<Dependency>,
     /// What to do, in apk's order.
     pub steps: Vec<Step>,
+    /// The names of all packages of the image in the order in which apk comes to them, those that stay as they are
+    /// among the others: the order of triggers.
+    pub order: Vec<String>,
     /// When the newest package of the image was built, in seconds since 1970.
     pub newest_build: Option<i64>,
     /// How many packages the image has.
@@ -392,7 +395,9 @@ fn plan(profile: &Profile, request: &solve::Request, answer: &Answer<'_>) -> Res
         });
     }
     let newest_build = of_image().filter_map(Package::build_time).max();
-    Ok(Plan { arch: request.arch, world: request.world.clone(), steps, newest_build, package_count })
+    let order = answer.solution.order.iter().filter_map(|source| Some(answer.package(*source)?.name().to_owned()));
+    let order = order.collect();
+    Ok(Plan { arch: request.arch, world: request.world.clone(), steps, order, newest_build, package_count })
 }
 
 /// A package of which its index does not say which file it is.

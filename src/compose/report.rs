@@ -6,8 +6,10 @@ use serde::{Serialize, Serializer};
 
 use super::answer::ResolvedStep;
 use super::plan::Prepared;
+use super::scripts::ScriptsDone;
 use super::stage::Staged;
 use crate::digest::Sha256;
+use crate::sandbox::Counters;
 
 /// What a build, or a plan, has come to.
 #[derive(Debug, Clone, Serialize)]
@@ -41,8 +43,14 @@ pub struct ArchReport {
     pub base: Option<ReportedBase>,
     /// The image; nothing if it was only planned.
     pub image: Option<ReportedImage>,
-    /// Package scripts that were not run, as `package-version.kind`.
+    /// Package scripts that ran, as `package-version.kind`.
+    pub scripts_run: Vec<String>,
+    /// Package scripts whose effect was certain, and that were applied without being run.
+    pub scripts_applied: Vec<String>,
+    /// Package scripts that could not be run.
     pub scripts_not_run: Vec<String>,
+    /// What was written to a disk, and read back, for scripts to run.
+    pub materialised: Counters,
     /// Changed files that stayed in place of a package's.
     pub kept: Vec<String>,
     /// Changed files in `/etc` that went with the packages that were removed.
@@ -104,7 +112,7 @@ pub struct ReportedImage {
 /// What staging has to tell.
 #[derive(Clone, Default)]
 pub(super) struct Notes {
-    pub(super) scripts_not_run: Vec<String>,
+    pub(super) scripts: ScriptsDone,
     pub(super) kept: Vec<String>,
     pub(super) lost: Vec<String>,
     pub(super) unsatisfied: Vec<String>,
@@ -113,7 +121,7 @@ pub(super) struct Notes {
 impl Notes {
     pub(super) fn of(staged: &Staged) -> Self {
         Self {
-            scripts_not_run: staged.scripts_not_run.clone(),
+            scripts: staged.scripts.clone(),
             kept: staged.kept.iter().map(ToString::to_string).collect(),
             lost: staged.lost.iter().map(ToString::to_string).collect(),
             unsatisfied: staged
@@ -139,7 +147,10 @@ pub(super) fn arch_report(prepared: &Prepared, notes: Notes, image: Option<Repor
             trust: base.trust.to_string(),
         }),
         image,
-        scripts_not_run: notes.scripts_not_run,
+        scripts_run: notes.scripts.run,
+        scripts_applied: notes.scripts.applied,
+        scripts_not_run: notes.scripts.not_run,
+        materialised: notes.scripts.materialised,
         kept: notes.kept,
         lost: notes.lost,
         unsatisfied: notes.unsatisfied,

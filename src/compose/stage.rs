@@ -1,8 +1,8 @@
 //! Staging: from a plan and verified packages to a tree with everything in it.
 //!
-//! The steps are apk's, in apk's order; a package's owners are resolved when it is placed. Then the profile
-//! has its say, and what is installed is written down last. Package scripts are not run; what BusyBox's do
-//! is done here, the others are named.
+//! The steps are apk's, in apk's order, with the package's scripts around each; a package's owners are resolved when it
+//! is placed. Triggers follow, then the profile has its say, and what is installed is written down last. How a script
+//! is run is [`super::scripts`]'.
 //!
 //! Source: design, "Staging".
 
@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::apk_records::ApkRecords;
 use super::plan::{Plan, PlannedPackage, Step};
-use crate::apk::package::{ScriptKind, VerifiedPackage};
+use super::scripts::{Script, ScriptError, ScriptOptions, ScriptRunner, ScriptsDone, Went};
+use crate::apk::package::{ScriptKind, Scripts};
 use crate::arch::Arch;
 use crate::content::ContentError;
 use crate::kind::{Explain, Kind};
@@ -20,7 +21,7 @@ use crate::profile::pattern::Pattern;
 use crate::report::{self, Reporter};
 use crate::store::StoredPackage;
 use crate::tree::accounts::{self, AccountError, NewGroup, NewUser};
-use crate::tree::busybox::{self, BusyboxError};
+use crate::tree::busybox;
 use crate::tree::overlay::{Overlaid, OverlayError};
 use crate::tree::place::{Incoming, Installation, PlaceError};
 use crate::tree::records::{RecordError, Records};
@@ -28,16 +29,6 @@ use crate::tree::{InodeKind, Unsatisfied, triggers};
 
 /// The package an image has if it keeps apk.
 const APK_TOOLS: &str = "apk-tools";
-
-/// What becomes of package scripts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ScriptPolicy {
-    /// Those whose effect is certain are applied without running anything; the others are named.
-    #[default]
-    Auto,
-    /// None is applied, as with `apk --no-scripts`.
-    Skip,
-}
 
 /// What the profile adds to the packages, and takes away.
 #[derive(Debug, Clone)]
@@ -77,8 +68,8 @@ pub enum RootPassword {
 pub struct Staged {
     /// The tree and its database.
     pub installation: Installation,
-    /// Scripts that were not run, as `package-version.kind`.
-    pub scripts_not_run: Vec<String>,
+    /// What was done with package scripts.
+    pub scripts: ScriptsDone,
     /// Files that were changed before and stay; the packages' copies were dropped.
     pub kept: Vec<TreePath>,
     /// Files that were changed before, where changes are protected, and went with the packages that were removed.
@@ -107,9 +98,9 @@ pub enum StageError {
     /// An account could not be added.
     #[error(transparent)]
     Accounts(#[from] AccountError),
-    /// The links of BusyBox could not be made.
+    /// A script failed, or cannot be run.
     #[error(transparent)]
-    Busybox(#[from] BusyboxError),
+    Script(#[from] ScriptError),
     /// Something of the profile could not be put in.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
@@ -140,7 +131,7 @@ impl Explain for StageError {
             Self::Remove { error, .. } => error.kind(),
             Self::Accounts(error) => error.kind(),
             Self::NothingToPrune { .. } => Kind::Profile,
-            Self::Busybox(error) => error.kind(),
+            Self::Script(error) => error.kind(),
             Self::Overlay(error) => error.kind(),
             Self::Records(error) => error.kind(),
             Self::NotFetched { .. } => Kind::Internal,
@@ -153,14 +144,11 @@ impl Explain for StageError {
             Self::Place(error) => error.hint(),
             Self::Accounts(error) => error.hint(),
             Self::Overlay(error) => error.hint(),
+            Self::Script(error) => error.hint(),
             Self::NothingToPrune { .. } => {
                 Some("take it out of `packages` under [prune], or look at its spelling".to_owned())
             }
-            Self::Remove { .. }
-            | Self::Busybox(_)
-            | Self::Records(_)
-            | Self::NotFetched { .. }
-            | Self::Interrupted => None,
+            Self::Remove { .. } | Self::Records(_) | Self::NotFetched { .. } | Self::Interrupted => None,
         }
     }
 }
@@ -171,18 +159,17 @@ pub fn stage(
     base: Installation,
     packages: &[StoredPackage],
     additions: &Additions,
-    policy: ScriptPolicy,
+    scripts: ScriptOptions,
     reporter: &dyn Reporter,
 ) -> Result<Staged, StageError> {
     reporter.begin(report::Step::Stage, plan.steps.len() as u64);
     let mut staging = Staging {
         installation: base,
         additions,
-        policy,
+        scripts: ScriptRunner::new(scripts, additions.arch, additions.day, reporter),
         leaving: plan.leaving(),
         accounts: AccountsWanted::Yes,
         changed: BTreeSet::new(),
-        scripts_not_run: Vec::new(),
         kept: Vec::new(),
         lost: Vec::new(),
     };
@@ -215,12 +202,11 @@ enum AccountsWanted {
 struct Staging<'a> {
     installation: Installation,
     additions: &'a Additions,
-    policy: ScriptPolicy,
+    scripts: ScriptRunner<'a>,
     leaving: HashSet<&'a str>,
     accounts: AccountsWanted,
     /// The directories of all that came, went or was replaced: what triggers are pulled by.
     changed: BTreeSet<TreePath>,
-    scripts_not_run: Vec<String>,
     kept: Vec<TreePath>,
     lost: Vec<TreePath>,
 }
@@ -254,13 +240,21 @@ impl Staging<'_> {
     }
 
     fn purge(&mut self, name: &str) -> Result<(), StageError> {
-        self.note_deinstall_scripts(name);
+        let database = &self.installation.database;
+        let Some(version) = database.package(name).map(|package| package.version().to_owned()) else {
+            return Ok(());
+        };
+        let scripts = database.scripts.get(name).cloned().unwrap_or_default();
+        let arguments = [version.clone()];
+        self.script(name, &version, ScriptKind::PreDeinstall, &scripts, &arguments)?;
         self.note_changes(name);
         let lost = self.installation.purge(name).map_err(|error| remove_error(name, error))?;
         self.lost.extend(lost);
-        if self.policy == ScriptPolicy::Auto {
+        if self.scripts.runs() {
             busybox::remove_dangling_links(&mut self.installation.tree);
         }
+        // Nothing is left that could be marked as broken.
+        self.script(name, &version, ScriptKind::PostDeinstall, &scripts, &arguments)?;
         Ok(())
     }
 
@@ -273,19 +267,30 @@ impl Staging<'_> {
 
     fn place(&mut self, planned: &PlannedPackage, stored: &StoredPackage) -> Result<(), StageError> {
         let verified = stored.verified();
-        let is_upgrade = self.installation.database.package(planned.entry.name()).is_some();
+        let (name, new) = (planned.entry.name(), planned.entry.version());
+        let old = self.installation.database.package(name).map(|package| package.version().to_owned());
+        let (before, after) = match old {
+            Some(_) => (ScriptKind::PreUpgrade, ScriptKind::PostUpgrade),
+            None => (ScriptKind::PreInstall, ScriptKind::PostInstall),
+        };
+        let arguments: Vec<String> = [Some(new.to_owned()), old].into_iter().flatten().collect();
         let incoming = Incoming {
             package: verified,
             table: stored.table(),
             data: Arc::clone(stored.expanded().tar()),
             entry: planned.entry.clone(),
         };
-        self.note_changes(planned.entry.name());
+        let went_before = self.script(name, new, before, verified.scripts(), &arguments)?;
+        self.note_changes(name);
         let placed = self.installation.place(&incoming, &self.leaving)?;
-        self.note_changes(planned.entry.name());
+        self.note_changes(name);
         self.kept.extend(placed.kept);
         self.add_accounts()?;
-        self.scripts(verified, is_upgrade)
+        let went_after = self.script(name, new, after, verified.scripts(), &arguments)?;
+        if [went_before, went_after].contains(&Went::Wrong) {
+            self.installation.database.mark_failed_script(name);
+        }
+        Ok(())
     }
 
     /// Adds the profile's accounts as soon as the tree has a file for them: packages that come later then
@@ -299,64 +304,35 @@ impl Staging<'_> {
         Ok(())
     }
 
-    fn scripts(&mut self, package: &VerifiedPackage, is_upgrade: bool) -> Result<(), StageError> {
-        if self.policy == ScriptPolicy::Skip {
-            return Ok(());
-        }
-        let runs = if is_upgrade {
-            [ScriptKind::PreUpgrade, ScriptKind::PostUpgrade]
-        } else {
-            [ScriptKind::PreInstall, ScriptKind::PostInstall]
-        };
-        for kind in runs.into_iter().filter(|kind| package.scripts().contains_key(kind)) {
-            let tree = &mut self.installation.tree;
-            match kind {
-                ScriptKind::PostInstall if package.info().name == busybox::PACKAGE => {
-                    busybox::install_links(tree)?;
-                }
-                ScriptKind::PostUpgrade if package.info().name == busybox::PACKAGE => {
-                    busybox::renew_links(tree)?;
-                }
-                _ => self.scripts_not_run.push(format!("{package}.{kind}")),
-            }
-        }
-        Ok(())
-    }
-
-    fn note_deinstall_scripts(&mut self, name: &str) {
-        let database = &self.installation.database;
-        let (Some(package), Some(scripts)) = (database.package(name), database.scripts.get(name)) else {
-            return;
-        };
-        if self.policy == ScriptPolicy::Skip {
-            return;
-        }
-        for kind in [ScriptKind::PreDeinstall, ScriptKind::PostDeinstall] {
-            if scripts.contains_key(&kind) {
-                self.scripts_not_run.push(format!("{name}-{}.{kind}", package.version()));
-            }
-        }
+    /// Runs the script of that `kind` if the package `name` has one among its `scripts`.
+    fn script(
+        &mut self,
+        name: &str,
+        version: &str,
+        kind: ScriptKind,
+        scripts: &Scripts,
+        arguments: &[String],
+    ) -> Result<Went, StageError> {
+        let Some(text) = scripts.get(&kind) else { return Ok(Went::Well) };
+        let script = Script { package: name, version, kind, text, arguments: arguments.to_vec() };
+        Ok(self.scripts.run(&mut self.installation.tree, &script)?)
     }
 
     /// Triggers, once, at the end of everything that installs.
     fn triggers(&mut self, plan: &Plan) -> Result<(), StageError> {
-        if self.policy == ScriptPolicy::Skip || plan.steps.is_empty() {
+        if plan.steps.is_empty() {
             return Ok(());
         }
         let placed: HashSet<&str> = plan.packages().map(|planned| planned.entry.name()).collect();
-        let watching: Vec<String> =
-            self.installation.database.triggers.keys().map(ToString::to_string).collect();
-        for name in watching {
-            let pulled = self.pulled_by(&name, &placed);
-            if pulled.is_empty() {
-                continue;
-            }
-            let Installation { tree, database } = &mut self.installation;
-            let is_done = name == busybox::PACKAGE && busybox::trigger(tree, &pulled)?;
-            if let Some(package) = database.package(&name)
-                && !is_done
-            {
-                self.scripts_not_run.push(format!("{name}-{}.{}", package.version(), ScriptKind::Trigger));
+        for name in &plan.order {
+            let pulled: Vec<String> =
+                self.pulled_by(name, &placed).iter().map(ToString::to_string).collect();
+            let database = &self.installation.database;
+            let (Some(package), false) = (database.package(name), pulled.is_empty()) else { continue };
+            let version = package.version().to_owned();
+            let scripts = database.scripts.get(name.as_str()).cloned().unwrap_or_default();
+            if self.script(name, &version, ScriptKind::Trigger, &scripts, &pulled)? == Went::Wrong {
+                self.installation.database.mark_failed_script(name);
             }
         }
         Ok(())
@@ -378,6 +354,7 @@ impl Staging<'_> {
     }
 
     fn finish(mut self) -> Result<Staged, StageError> {
+        let scripts = self.scripts.take_done()?;
         if self.accounts == AccountsWanted::Yes {
             let Additions { groups, users, day, .. } = self.additions;
             accounts::add(&mut self.installation.tree, groups, users, *day)?;
@@ -394,7 +371,7 @@ impl Staging<'_> {
         self.installation.write_records(&Records { arch: *arch, repositories: lines, tags, keys })?;
         Ok(Staged {
             installation: self.installation,
-            scripts_not_run: self.scripts_not_run,
+            scripts,
             kept: self.kept,
             lost: self.lost,
             unsatisfied,

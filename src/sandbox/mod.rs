@@ -6,16 +6,33 @@
 //!
 //! Source: design, "Staging", "Sandbox"; namespaces(7), seccomp_unotify(2).
 
+mod calls;
+mod directory;
+mod filter;
+pub mod helper;
+mod output;
+mod protocol;
 pub mod records;
+mod session;
 pub mod spool;
+mod system;
 pub mod workroot;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::kind::{Explain, Kind};
 use crate::report::Reporter;
-use crate::tree::Tree;
+use crate::root::FileError;
+use crate::tree::{Inode, InodeKind, Tree};
+use directory::PrivateDirectory;
+use protocol::{Beginning, Room, Task};
+use records::Records;
+use session::{Finished, Session};
+use spool::Spool;
+use workroot::{Workroot, WorkrootError, WorkrootLimits};
 
 /// How programs are shut in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,7 +60,7 @@ pub struct SandboxOptions {
 }
 
 /// What a program may use before it is ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Limits {
     /// How long it may take.
     pub time: Duration,
@@ -69,7 +86,7 @@ pub struct Program<'a> {
 }
 
 /// How a program ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ended {
     /// By itself, with this status.
     Exited(u8),
@@ -95,7 +112,7 @@ pub struct Run {
 }
 
 /// What was written to the workroot and read back, counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counters {
     /// How many programs ran.
     pub runs: u64,
@@ -119,6 +136,18 @@ pub enum SandboxError {
         /// What was tried and what the system said.
         reason: String,
     },
+    /// The helper that runs programs failed.
+    #[error("the sandbox failed: {reason}")]
+    Helper {
+        /// At what.
+        reason: String,
+    },
+    /// The place for it cannot be made.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The root filesystem cannot be written, or read back.
+    #[error(transparent)]
+    Workroot(#[from] WorkrootError),
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
@@ -127,8 +156,24 @@ pub enum SandboxError {
 impl Explain for SandboxError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unavailable { .. } => Kind::Script,
+            Self::Unavailable { .. } | Self::Helper { .. } => Kind::Script,
+            Self::File(error) => error.kind(),
+            Self::Workroot(error) => error.kind(),
             Self::Interrupted => Kind::Interrupted,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Workroot(error) => error.hint(),
+            Self::Unavailable { .. } => Some(
+                "ordinary users need user namespaces: look at user.max_user_namespaces, \
+                 kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns with sysctl; \
+                 in a container, run as root"
+                    .to_owned(),
+            ),
+            Self::Helper { .. } | Self::Interrupted => None,
         }
     }
 }
@@ -136,30 +181,147 @@ impl Explain for SandboxError {
 /// Runs programs in a tree.
 #[derive(Debug)]
 pub struct Sandbox {
-    #[expect(dead_code, reason = "until programs run")]
     options: SandboxOptions,
+    epoch: i64,
     counters: Counters,
+    running: Option<Running>,
 }
 
+/// A sandbox that has been started.
+#[derive(Debug)]
+struct Running {
+    // In this order they go: what may still write, what was written, the place for it.
+    session: Session,
+    workroot: Workroot,
+    #[expect(dead_code, reason = "it is there until it goes")]
+    place: PrivateDirectory,
+    records: Records,
+    /// How much there is room for, in a workroot in memory.
+    room: Option<Room>,
+}
+
+/// How deep in one another directories that a program makes may be.
+const MAX_DEPTH: usize = 128;
+/// How many files, directories and links a program may add.
+const MAX_NEW_ENTRIES: u64 = 200_000;
+/// What a file in memory is rounded up to, in bytes.
+const PAGE: u64 = 4096;
+
 impl Sandbox {
-    /// A sandbox that starts when it is needed.
-    pub fn new(options: SandboxOptions) -> Self {
-        Self { options, counters: Counters::default() }
+    /// A sandbox that starts when it is needed. `epoch` is the time, in seconds since 1970, of files that have none in
+    /// the tree.
+    pub fn new(options: SandboxOptions, epoch: i64) -> Self {
+        Self { options, epoch, counters: Counters::default(), running: None }
     }
 
-    /// Runs `program` in `tree` and takes over what it changed there. Lines that it prints go to `reporter`.
+    /// Runs `program` in `tree` and takes over what it changed there, however it ended. Lines that it prints go to
+    /// `reporter`.
     pub fn run(
         &mut self,
         tree: &mut Tree,
         program: &Program<'_>,
         reporter: &dyn Reporter,
     ) -> Result<Run, SandboxError> {
-        let _ = (tree, program, reporter);
-        Err(SandboxError::Unavailable { reason: "not there yet".to_owned() })
+        let mut running = match self.running.take() {
+            Some(running) => running,
+            None => self.start(tree, reporter)?,
+        };
+        running.make_room(room_for(tree, self.options.limits.space))?;
+        running.workroot.push(tree, &mut running.records)?;
+        let task = Task {
+            name: program.name.to_owned(),
+            text: program.text.to_owned(),
+            arguments: program.arguments.to_vec(),
+            environment: program.environment.to_vec(),
+            limits: self.options.limits.clone(),
+            records: running.records.take_changes(),
+        };
+        let Finished { ended, output, records } = running.session.run(task, reporter)?;
+        running.records.apply(records);
+        running.workroot.pull(tree, &mut running.records)?;
+        self.counters = Counters { runs: self.counters.runs + 1, ..running.workroot.counters() };
+        self.running = Some(running);
+        Ok(Run { ended, output })
     }
 
     /// What was written and read back until now.
     pub fn counters(&self) -> Counters {
         self.counters
     }
+
+    fn start(&self, tree: &Tree, reporter: &dyn Reporter) -> Result<Running, SandboxError> {
+        let SandboxOptions { helper, confinement, limits, directory } = &self.options;
+        let place = PrivateDirectory::create(directory)?;
+        let room = room_for(tree, limits.space);
+        let in_namespaces = if fits_in_memory(room) { Beginning::InMemory(room) } else { Beginning::OnDisk };
+        let start = |beginning| Session::start(helper, &place.inner(), beginning);
+        let (beginning, started) = match confinement {
+            Confinement::Namespaces => (in_namespaces, start(in_namespaces)),
+            Confinement::Chroot => (Beginning::Chroot, start(Beginning::Chroot)),
+            Confinement::Auto => match start(in_namespaces) {
+                Err(error) if rustix::process::geteuid().is_root() => {
+                    reporter.warn(&format!(
+                        "package scripts are shut in by chroot alone, because namespaces are not to be had: {}",
+                        error.reason()
+                    ));
+                    (Beginning::Chroot, start(Beginning::Chroot))
+                }
+                started => (in_namespaces, started),
+            },
+        };
+        let workroot_limits = WorkrootLimits {
+            depth: MAX_DEPTH,
+            names: usize::try_from(MAX_NEW_ENTRIES).unwrap_or(usize::MAX),
+            bytes: limits.space,
+            epoch: self.epoch,
+        };
+        let (session, root) = started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
+        Ok(Running {
+            session,
+            workroot: Workroot::new(root, Spool::create(directory)?, workroot_limits),
+            place,
+            records: Records::default(),
+            room: matches!(beginning, Beginning::InMemory(_)).then_some(room),
+        })
+    }
+}
+
+impl Running {
+    /// Makes room for what the tree has got more, in a workroot in memory.
+    fn make_room(&mut self, needed: Room) -> Result<(), SandboxError> {
+        let Some(room) = self.room else { return Ok(()) };
+        if needed.bytes > room.bytes || needed.entries > room.entries {
+            self.session.reserve(needed).map_err(|error| SandboxError::Helper { reason: error.reason() })?;
+            self.room = Some(needed);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.session.end();
+        // What is in memory goes by itself. What is on disk and cannot be removed has a name that says what it is.
+        if self.room.is_none() {
+            let _ = self.workroot.clear();
+        }
+    }
+}
+
+/// What a workroot of `tree` needs, with what a program may add.
+fn room_for(tree: &Tree, space: u64) -> Room {
+    let rounded = |inode: &Inode| match &inode.kind {
+        InodeKind::File(content) => content.length().div_ceil(PAGE).saturating_mul(PAGE),
+        _ => PAGE,
+    };
+    let bytes = tree.entries().map(|(_, _, inode)| rounded(inode)).fold(space, u64::saturating_add);
+    Room { bytes, entries: (tree.len() as u64).saturating_add(MAX_NEW_ENTRIES) }
+}
+
+/// Whether half of the memory that is to be had holds it.
+fn fits_in_memory(room: Room) -> bool {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kilobytes = available.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.is_some_and(|kilobytes| room.bytes <= kilobytes.saturating_mul(1024) / 2)
 }

@@ -348,8 +348,10 @@ mod tests {
                 .map(|source| Step { action: Action::Install, source, tag: None })
                 .collect(),
             packages: sources
+                .clone()
                 .map(|source| Chosen { source, tag: None, reason: Reason::World(Dependency::on("a")) })
                 .collect(),
+            order: sources.collect(),
         };
         check(&repositories, None, &request, &solution)
     }

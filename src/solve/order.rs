@@ -30,16 +30,17 @@ pub(super) fn arrange(graph: &Graph<'_>, state: &State, reach: &Reach) -> Soluti
         residents,
         walked: graph.packages.map(|_| Walked::No),
         steps: Vec::new(),
+        order: Vec::new(),
     };
     arranger.purger.purge_what_nothing_holds(&mut arranger.steps);
     for need in &graph.world {
-        if let Some(package) = arranger.there_for(need) {
-            arranger.walk(package);
+        if let Some(task) = arranger.task_for(need) {
+            arranger.walk(task);
         }
     }
     arranger.purger.purge_the_rest(&mut arranger.steps);
     let packages = arranger.packages(reach);
-    Solution { steps: arranger.steps, packages }
+    Solution { steps: arranger.steps, packages, order: arranger.order }
 }
 
 struct Arranger<'g> {
@@ -50,6 +51,7 @@ struct Arranger<'g> {
     residents: HashMap<&'g str, (Resident<'g>, &'g str)>,
     walked: Table<PackageId, Walked>,
     steps: Vec<Step>,
+    order: Vec<Source>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,20 +61,24 @@ enum Walked {
     Done,
 }
 
-enum Task {
+enum Task<'g> {
     Enter(PackageId),
     Finish(PackageId),
+    /// What has this name and goes is in the way.
+    Exclude(&'g str),
 }
 
-impl Arranger<'_> {
-    fn walk(&mut self, root: PackageId) {
-        let mut tasks = vec![Task::Enter(root)];
+impl<'g> Arranger<'g> {
+    fn walk(&mut self, root: Task<'g>) {
+        let mut tasks = vec![root];
         while let Some(task) = tasks.pop() {
             match task {
                 Task::Enter(package) if self.walked[package] == Walked::No => {
                     self.walked[package] = Walked::Entered;
                     tasks.push(Task::Finish(package));
-                    tasks.extend(self.dependencies(package).into_iter().rev().map(Task::Enter));
+                    let graph = self.graph;
+                    let depends = graph.packages[package].depends.iter().rev();
+                    tasks.extend(depends.filter_map(|need| self.task_for(need)));
                 }
                 Task::Enter(_) => {}
                 Task::Finish(package) => {
@@ -80,22 +86,19 @@ impl Arranger<'_> {
                     self.emit(package);
                     tasks.extend(self.completed_by(package).into_iter().rev().map(Task::Enter));
                 }
+                Task::Exclude(name) => self.purger.purge_what_is_excluded(name, &mut self.steps),
             }
         }
     }
 
-    fn dependencies(&self, package: PackageId) -> Vec<PackageId> {
-        self.graph.packages[package].depends.iter().filter_map(|need| self.there_for(need)).collect()
-    }
-
-    /// The package to walk to for a need. A conflict leads to whoever holds the name in a version that is
-    /// not meant.
-    fn there_for(&self, need: &Need) -> Option<PackageId> {
-        if need.dependency.conflict {
-            self.state.holder(need.name).filter(|package| self.state.packages[*package].chosen)
-        } else {
-            self.state.chosen_for(self.graph, need, None)
+    /// What is to be done for a need. A conflict leads to whoever holds the name in a version that is not meant; if
+    /// there is nobody, what had the name goes.
+    fn task_for(&self, need: &'g Need) -> Option<Task<'g>> {
+        if !need.dependency.conflict {
+            return self.state.chosen_for(self.graph, need, None).map(Task::Enter);
         }
+        let holder = self.state.holder(need.name).filter(|package| self.state.packages[*package].chosen);
+        Some(holder.map_or(Task::Exclude(&need.dependency.name), Task::Enter))
     }
 
     /// The chosen packages whose last condition this one meets.
@@ -133,6 +136,7 @@ impl Arranger<'_> {
     fn emit(&mut self, package: PackageId) {
         let node = &self.graph.packages[package];
         let Some((source, tag)) = self.source(package) else { return };
+        self.order.push(source);
         let old = self.residents.get(node.package.name()).copied();
         let action = match (node.places.installed, old) {
             (Some(resident), _) if resident.tag == tag.as_ref() => return,

@@ -1,8 +1,8 @@
 //! What goes, and when.
 //!
 //! First everything that no package holds which is still to be replaced; then, with each replacement, what
-//! only the old version needed; last what needs each other in a circle. A package goes after those that
-//! depend on it and before those it depends on.
+//! only the old version needed, and, before a package that excludes it, what is excluded, whoever holds it; last what
+//! needs each other in a circle. A package goes after those that depend on it and before those it depends on.
 //!
 //! Source: measured on apk 2.14.4, whose order among packages that are independent of each other is not
 //! always this one.
@@ -41,24 +41,30 @@ struct Resident {
     needs: Vec<ResidentId>,
     entered: bool,
     /// After how many steps, and how, it was last tried: before another there is no use in trying again.
-    tried: Option<(usize, Circle)>,
+    tried: Option<(usize, Hold)>,
 }
 
-/// Whether a circle may be broken.
+/// What holds a package that others depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Circle {
-    Holds,
-    Breaks,
+enum Hold {
+    /// All of them that are still to be replaced or to go.
+    Firm,
+    /// The same, but for those that wait for it themselves: a circle is broken.
+    Loose,
+    /// None of them.
+    None,
 }
 
 enum Task {
-    Enter(ResidentId, Circle),
-    Leave(ResidentId, Circle),
+    Enter(ResidentId, Hold),
+    Leave(ResidentId, Hold),
 }
 
 /// The installed packages on their way out.
 pub(super) struct Purger {
     residents: Table<ResidentId, Resident>,
+    /// Those that have each name.
+    providers: HashMap<Box<str>, Vec<ResidentId>>,
 }
 
 impl Purger {
@@ -84,14 +90,14 @@ impl Purger {
                 tried: None,
             });
         }
-        connect(&mut residents, &installed);
-        Self { residents }
+        let providers = connect(&mut residents, &installed);
+        Self { residents, providers }
     }
 
     /// Before anything else: what nothing holds.
     pub(super) fn purge_what_nothing_holds(&mut self, steps: &mut Vec<Step>) {
         for resident in self.residents.keys() {
-            self.purge(resident, Circle::Holds, steps);
+            self.purge(resident, Hold::Firm, steps);
         }
     }
 
@@ -102,34 +108,41 @@ impl Purger {
         };
         self.residents[old].fate = Fate::Changed;
         for need in self.residents[old].needs.clone() {
-            self.purge(need, Circle::Holds, steps);
+            self.purge(need, Hold::Firm, steps);
+        }
+    }
+
+    /// Before a package that excludes `name`: what has it, and what depends on that.
+    pub(super) fn purge_what_is_excluded(&mut self, name: &str, steps: &mut Vec<Step>) {
+        for resident in self.providers.get(name).cloned().unwrap_or_default() {
+            self.purge(resident, Hold::None, steps);
         }
     }
 
     /// At the end: circles.
     pub(super) fn purge_the_rest(&mut self, steps: &mut Vec<Step>) {
         for resident in self.residents.keys() {
-            self.purge(resident, Circle::Breaks, steps);
+            self.purge(resident, Hold::Loose, steps);
         }
     }
 
-    fn purge(&mut self, root: ResidentId, circle: Circle, steps: &mut Vec<Step>) {
-        let mut tasks = vec![Task::Enter(root, circle)];
+    fn purge(&mut self, root: ResidentId, hold: Hold, steps: &mut Vec<Step>) {
+        let mut tasks = vec![Task::Enter(root, hold)];
         while let Some(task) = tasks.pop() {
             match task {
-                Task::Enter(resident, circle) => {
+                Task::Enter(resident, hold) => {
                     let known = &mut self.residents[resident];
-                    let attempt = Some((steps.len(), circle));
+                    let attempt = Some((steps.len(), hold));
                     if known.fate != Fate::Goes || known.entered || known.tried == attempt {
                         continue;
                     }
                     (known.entered, known.tried) = (true, attempt);
-                    tasks.push(Task::Leave(resident, circle));
-                    tasks.extend(known.dependants.iter().rev().map(|next| Task::Enter(*next, circle)));
+                    tasks.push(Task::Leave(resident, hold));
+                    tasks.extend(known.dependants.iter().rev().map(|next| Task::Enter(*next, hold)));
                 }
-                Task::Leave(resident, circle) => {
+                Task::Leave(resident, hold) => {
                     self.residents[resident].entered = false;
-                    if self.is_held(resident, circle) {
+                    if self.is_held(resident, hold) {
                         continue;
                     }
                     let known = &mut self.residents[resident];
@@ -139,31 +152,37 @@ impl Purger {
                         source: Source::Installed(known.number),
                         tag: None,
                     });
-                    tasks.extend(known.needs.iter().rev().map(|next| Task::Enter(*next, Circle::Holds)));
+                    tasks.extend(known.needs.iter().rev().map(|next| Task::Enter(*next, Hold::Firm)));
                 }
             }
         }
     }
 
-    fn is_held(&self, resident: ResidentId, circle: Circle) -> bool {
+    fn is_held(&self, resident: ResidentId, hold: Hold) -> bool {
+        if hold == Hold::None {
+            return false;
+        }
         self.residents[resident].dependants.iter().filter(|by| **by != resident).any(|by| {
             let by = &self.residents[*by];
             match by.fate {
                 Fate::Stays | Fate::Changed | Fate::Gone => false,
                 Fate::Changes => true,
-                Fate::Goes => !(circle == Circle::Breaks && by.entered),
+                Fate::Goes => !(hold == Hold::Loose && by.entered),
             }
         })
     }
 }
 
-/// Finds who needs whom. By name alone: what is installed fits.
-fn connect(residents: &mut Table<ResidentId, Resident>, installed: &[(PackageNumber, Package<'_>)]) {
-    let mut providers: HashMap<&str, Vec<ResidentId>> = HashMap::new();
+/// Finds who needs whom, and returns who has which name. By name alone: what is installed fits.
+fn connect(
+    residents: &mut Table<ResidentId, Resident>,
+    installed: &[(PackageNumber, Package<'_>)],
+) -> HashMap<Box<str>, Vec<ResidentId>> {
+    let mut providers: HashMap<Box<str>, Vec<ResidentId>> = HashMap::new();
     for (resident, (_, package)) in residents.keys().zip(installed) {
         let provided = package.provides().filter_map(Provide::split).map(|(name, _)| name);
         for name in std::iter::once(package.name()).chain(provided) {
-            providers.entry(name).or_default().push(resident);
+            providers.entry(name.into()).or_default().push(resident);
         }
     }
     for (resident, (_, package)) in residents.keys().zip(installed) {
@@ -176,4 +195,5 @@ fn connect(residents: &mut Table<ResidentId, Resident>, installed: &[(PackageNum
             }
         }
     }
+    providers
 }

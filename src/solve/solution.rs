@@ -109,6 +109,8 @@ pub struct Solution {
     pub steps: Vec<Step>,
     /// All packages of the resulting tree, by name.
     pub packages: Vec<Chosen>,
+    /// The same in the order in which apk comes to them, those that stay as they are among the others.
+    pub order: Vec<Source>,
 }
 
 impl Source {

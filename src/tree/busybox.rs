@@ -2,7 +2,8 @@
 //!
 //! They belong to no package: the post-install script of busybox makes them, its trigger makes those that are
 //! missing later, and its post-upgrade script takes those away that a new version has not. What they do is certain (a
-//! fixed list, existing names stay), so it is done here on the tree, for every architecture and without running anything.
+//! fixed list, existing names stay), so it is done here on the tree, for every architecture and without running
+//! anything, as long as the scripts are those that are known here: see [`BusyboxScript`].
 //! apk leaves the links of a busybox that is removed, leading nowhere; here they go with it.
 //!
 //! Source: spec apk v2, "Busybox links"; measured on busybox 1.36.1 and busybox-suid 1.36.1.
@@ -13,17 +14,67 @@ mod tests;
 use std::collections::HashSet;
 
 use super::{Inode, InodeKind, Mode, NameError, Origin, Tree};
+use crate::apk::package::ScriptKind;
 use crate::content::ContentError;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
-/// The name of the package whose post-install script and trigger make the links.
-pub const PACKAGE: &str = "busybox";
+/// The name of the package whose scripts make the links.
+const PACKAGE: &str = "busybox";
+/// What interprets a script that does not need the link `/bin/sh`.
+const OWN_SHELL: &str = "#!/bin/busybox sh";
+/// What interprets the others.
+const USUAL_SHELL: &str = "#!/bin/sh";
+/// The post-install script, without comments.
+const POST_INSTALL: &str = r#"
+/bin/busybox mkdir -p "/bin" "/sbin" "/usr/bin" "/usr/sbin"
+exec /bin/busybox --install -s
+"#;
+/// The post-upgrade script, without comments; some send the errors of `stat` nowhere.
+const POST_UPGRADE: &str = r#"
+cd /
+( find bin sbin usr/bin usr/sbin -maxdepth 1 -type l; busybox --list-all) \
+| sort | uniq -u \
+| xargs -r stat -c "%N" \
+| awk "\$3 == \"'/bin/busybox'\" {print \$1}" \
+| sed "s/^'//; s/'$//" \
+| xargs -r rm
+for link in /bin/ping /bin/ping6; do
+if [ -L "$link" ] && [ "$(readlink $link)" = "/bin/bbsuid" ]; then
+rm "$link"
+fi
+done
+exec /bin/busybox --install -s
+"#;
+/// The trigger, without comments.
+const TRIGGER: &str = r#"
+do_bb_install=
+for i in "$@"; do
+case "$i" in
+/lib/modules/*)
+target=$(readlink -f "$(command -v depmod || true)")
+if [ -d "$i" ] && [ "$target" = "/bin/busybox" ]; then
+/bin/busybox depmod ${i#/lib/modules/}
+fi
+;;
+*) do_bb_install=yes;;
+esac
+done
+if [ -n "$do_bb_install" ]; then
+[ -e /bin/bbsuid ] && /bin/bbsuid --install
+[ -e /bin/busybox-extras ] && /bin/busybox-extras --install -s
+/bin/busybox --install -s
+fi
+"#;
 /// What the links lead to.
 const BUSYBOX: &str = "/bin/busybox";
 /// What the links of set-user-ID commands lead to.
 const BBSUID: &str = "/bin/bbsuid";
-/// What runs the trigger.
+/// More commands, of which there is no list.
+const EXTRAS: &str = "bin/busybox-extras";
+/// Commands that were set-user-ID ones and are not any more.
+const FORMER_SUID_COMMANDS: [&str; 2] = ["bin/ping", "bin/ping6"];
+/// What runs a script.
 const SHELL: &str = "bin/sh";
 /// What lists a kernel's modules, if it is busybox.
 const DEPMOD: &str = "sbin/depmod";
@@ -66,9 +117,71 @@ impl Explain for BusyboxError {
     }
 }
 
+/// A script of busybox whose effect is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BusyboxScript {
+    effect: Effect,
+    shell: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    InstallLinks,
+    RenewLinks,
+    Trigger,
+}
+
+impl BusyboxScript {
+    /// The script of `package` with that `text`, if it is one of those that are known. Comments, empty lines and
+    /// indentation do not count.
+    pub fn of(package: &str, kind: ScriptKind, text: &[u8]) -> Option<Self> {
+        if package != PACKAGE {
+            return None;
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        let shell = [OWN_SHELL, USUAL_SHELL].into_iter().find(|shell| text.lines().next() == Some(shell))?;
+        let lines = |text: &str| -> Vec<String> {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            lines.map(|line| line.replace(" 2>/dev/null", "")).collect()
+        };
+        let (effect, known) = match kind {
+            ScriptKind::PostInstall => (Effect::InstallLinks, POST_INSTALL),
+            ScriptKind::PostUpgrade => (Effect::RenewLinks, POST_UPGRADE),
+            ScriptKind::Trigger => (Effect::Trigger, TRIGGER),
+            ScriptKind::PreInstall
+            | ScriptKind::PreUpgrade
+            | ScriptKind::PreDeinstall
+            | ScriptKind::PostDeinstall => return None,
+        };
+        (lines(text) == lines(known)).then_some(Self { effect, shell })
+    }
+
+    /// Does what it does in `tree`, given its arguments, and says whether that was all. If it was not, the script is to
+    /// be run: without its shell it fails, and the modules of a kernel are listed by a program.
+    pub fn apply(self, tree: &mut Tree, arguments: &[String]) -> Result<bool, BusyboxError> {
+        let needed = if self.shell == USUAL_SHELL { SHELL } else { "bin/busybox" };
+        if !is_there(tree, needed)? {
+            return Ok(false);
+        }
+        match self.effect {
+            Effect::InstallLinks => install_links(tree).map(|()| true),
+            Effect::RenewLinks => renew_links(tree).map(|()| true),
+            Effect::Trigger => {
+                let pulled = arguments.iter().filter_map(|argument| TreePath::absolute(argument).ok());
+                trigger(tree, &pulled.collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+fn is_there(tree: &Tree, path: &str) -> Result<bool, NameError> {
+    let path = tree.resolve(&TreePath::relative(path).unwrap_or_default())?;
+    Ok(tree.get(&path).is_some())
+}
+
 /// Makes the links of every busybox in the tree: those that `busybox --install -s` would make, then those
 /// that `bbsuid --install` would.
-pub fn install_links(tree: &mut Tree) -> Result<(), BusyboxError> {
+fn install_links(tree: &mut Tree) -> Result<(), BusyboxError> {
     let path = |text: &str| TreePath::relative(text).unwrap_or_default();
     let busybox = tree.resolve(&path("bin/busybox"))?;
     if tree.get(&busybox).is_some() {
@@ -94,25 +207,28 @@ pub fn install_links(tree: &mut Tree) -> Result<(), BusyboxError> {
 
 /// Does what the post-upgrade script does: takes the links to busybox away that are not in the list of commands, and
 /// makes those that are missing.
-pub fn renew_links(tree: &mut Tree) -> Result<(), BusyboxError> {
+fn renew_links(tree: &mut Tree) -> Result<(), BusyboxError> {
     let commands: HashSet<TreePath> = commands(tree, &list())?.into_iter().collect();
-    let is_old = |path: &TreePath, target: &str| target == BUSYBOX && !commands.contains(path);
+    let is_old = |path: &TreePath, target: &str| match target {
+        BUSYBOX => !commands.contains(path),
+        BBSUID => FORMER_SUID_COMMANDS.contains(&path.as_str()),
+        _ => false,
+    };
     remove_links(tree, is_old);
     install_links(tree)
 }
 
-/// Does what the trigger does for the directories `pulled`, and says whether that was all: without a shell it cannot
-/// run, and the modules of a kernel are listed by a program, unless another one than busybox does that.
-pub fn trigger(tree: &mut Tree, pulled: &[TreePath]) -> Result<bool, BusyboxError> {
+/// Does what the trigger does for the directories `pulled`, and says whether that was all: the modules of a kernel
+/// are listed by a program, unless another one than busybox does that, and further commands by one too.
+fn trigger(tree: &mut Tree, pulled: &[TreePath]) -> Result<bool, BusyboxError> {
     let resolve = |tree: &Tree, text: &str| tree.resolve(&TreePath::relative(text).unwrap_or_default());
-    let shell = resolve(tree, SHELL)?;
-    if tree.get(&shell).is_none() {
-        return Ok(false);
-    }
     let (modules, commands): (Vec<&TreePath>, Vec<&TreePath>) =
         pulled.iter().partition(|path| path.as_str().starts_with(MODULES));
     if !commands.is_empty() {
         install_links(tree)?;
+        if is_there(tree, EXTRAS)? {
+            return Ok(false);
+        }
     }
     let lists_modules = resolve(tree, DEPMOD)? == resolve(tree, "bin/busybox")?;
     Ok(!(lists_modules && modules.into_iter().any(|path| tree.is_directory(path))))

@@ -97,6 +97,13 @@ impl Database {
         }
     }
 
+    /// Notes of the package `name`, if it is there, that a script of it failed.
+    pub fn mark_failed_script(&mut self, name: &str) {
+        if let Some(package) = self.packages.get_mut(name) {
+            package.mark_failed_script();
+        }
+    }
+
     /// Changes something of every package but what it owns.
     pub fn change_all(&mut self, change: impl FnMut(&mut InstalledPackage)) {
         self.packages.values_mut().for_each(change);

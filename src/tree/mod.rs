@@ -24,6 +24,7 @@ pub mod protected;
 mod prune;
 mod purge;
 pub mod records;
+pub mod shadow;
 pub mod triggers;
 
 pub use prune::Unsatisfied;

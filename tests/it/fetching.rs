@@ -1,14 +1,30 @@
-//! What fetching needs, for tests of the library.
+//! What fetching and building need, for tests of the library.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use apkcompose::compose::scripts::{ScriptOptions, ScriptPolicy};
 use apkcompose::fetch::{Fetcher, Network};
 use apkcompose::report::Reporter;
+use apkcompose::sandbox::{Confinement, Limits, SandboxOptions};
 use apkcompose::store::Store;
 
 /// Fetches into `store` with `jobs` threads.
 pub(crate) fn fetcher<'a>(store: &'a Store, jobs: usize, reporter: &'a dyn Reporter) -> Fetcher<'a> {
     static NETWORK: LazyLock<Network> = LazyLock::new(Network::default);
     Fetcher { store, network: &NETWORK, jobs: NonZeroUsize::new(jobs).unwrap(), reporter }
+}
+
+/// Runs scripts as the command line does.
+pub(crate) fn script_options() -> ScriptOptions {
+    let limits = Limits { time: Duration::from_secs(300), processes: 1024, memory: 4 << 30, space: 8 << 30 };
+    let sandbox = SandboxOptions {
+        helper: PathBuf::from(env!("CARGO_BIN_EXE_apkcompose")),
+        confinement: Confinement::Auto,
+        limits,
+        directory: std::env::temp_dir(),
+    };
+    ScriptOptions { policy: ScriptPolicy::Auto, sandbox }
 }

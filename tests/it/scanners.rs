@@ -8,14 +8,13 @@ use apkcompose::apk::index::{Index, Package};
 use apkcompose::arch::Arch;
 use apkcompose::compose::ground::Ground;
 use apkcompose::compose::output::{Destination, ImageForm, Output, OutputKind};
-use apkcompose::compose::stage::ScriptPolicy;
 use apkcompose::compose::{self, Architectures, BuildOptions, plan};
 use apkcompose::profile::{BUILT_INS, Draft, Found, Location, Overrides, Source};
 use apkcompose::report::Silent;
 use apkcompose::store::Store;
 use serde_json::Value;
 
-use crate::fetching::fetcher;
+use crate::fetching::{fetcher, script_options};
 use crate::made::{self, Made, key};
 use crate::support::command::Dir;
 use crate::support::data::Alpine;
@@ -290,7 +289,7 @@ fn the_day_changes_no_byte() {
                 kind: OutputKind::Archive(ImageForm::default()),
                 destination: Destination::Path(output.clone()),
             }],
-            scripts: ScriptPolicy::Auto,
+            scripts: script_options(),
             epoch: None,
             context: None,
             today: today.map(|today| today.parse().unwrap()),

@@ -8,6 +8,8 @@
 mod removal;
 /// Rules of placing and upgrading, on small made packages.
 mod rules;
+/// Scripts and triggers that run.
+mod scripts;
 /// What those packages are made with.
 mod workshop;
 

@@ -1,5 +1,6 @@
 //! What `apkcompose build` takes.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
@@ -55,6 +56,12 @@ pub(in crate::cli) struct Build {
     /// What becomes of package scripts
     #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_SCRIPTS")]
     pub(in crate::cli) scripts: Scripts,
+    /// How package scripts are kept apart from this machine
+    #[arg(long, value_enum, default_value_t, env = "APKCOMPOSE_SANDBOX")]
+    pub(in crate::cli) sandbox: SandboxKind,
+    /// How long a package script may take [default: 300]
+    #[arg(long, value_name = "SECONDS", env = "APKCOMPOSE_SCRIPT_TIMEOUT")]
+    pub(in crate::cli) script_timeout: Option<NonZeroU32>,
     /// The time that stands for "now" in the image, in seconds since 1970 [default: `SOURCE_DATE_EPOCH`,
     /// else when the newest package was built]
     #[arg(long, value_name = "SECONDS", env = "APKCOMPOSE_EPOCH")]
@@ -72,9 +79,23 @@ pub(in crate::cli) struct Build {
 /// What becomes of package scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(in crate::cli) enum Scripts {
-    /// Apply those whose effect is certain (the links of `BusyBox`), name the others
+    /// Run them; one that fails, or cannot be run here, is an error
     #[default]
     Auto,
-    /// Apply none, as with apk --no-scripts
+    /// Run them; go on if one fails, as apk does, or cannot be run here, with a warning
+    Warn,
+    /// Run none, as with apk --no-scripts
     Skip,
+}
+
+/// How package scripts are kept apart from this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(in crate::cli) enum SandboxKind {
+    /// By namespaces; for root, where those are forbidden, by chroot, with a warning
+    #[default]
+    Auto,
+    /// By namespaces, which need no privileges
+    Namespaces,
+    /// By another root directory, few capabilities and few system calls; needs root
+    Chroot,
 }

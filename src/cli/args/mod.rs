@@ -14,7 +14,7 @@ use clap_complete::Shell;
 use super::render::{Look, words};
 
 pub(super) use author::{Index, Package};
-pub(super) use build::{Build, Scripts};
+pub(super) use build::{Build, SandboxKind, Scripts};
 pub(super) use cache::{Cache, CachePlace};
 pub(super) use profiles::Profiles;
 pub(super) use resolve::{AnswerFormat, Question, Resolve, Why, WhyNot};

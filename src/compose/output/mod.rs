@@ -262,6 +262,15 @@ pub fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// Where temporary files of a build go: beside the first output that is written; for pipes, where all do.
+pub fn spool_directory(outputs: &[Output]) -> PathBuf {
+    let beside = outputs.iter().find_map(|output| match &output.destination {
+        Destination::Path(path) => Some(directory_of(path).to_owned()),
+        Destination::Stdout => None,
+    });
+    beside.unwrap_or_else(std::env::temp_dir)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -119,7 +119,12 @@ fn triggered(more: Package, pulled: &str) -> (bool, bool) {
     let mut tree = installation(&[busybox("bin/cat\nsbin/depmod\n"), modules, more]).tree;
     install_links(&mut tree).unwrap();
     tree.remove_all(&path("bin/cat"));
-    (trigger(&mut tree, &[path(pulled)]).unwrap(), has(&tree, "bin/cat"))
+    let trigger = known(ScriptKind::Trigger, &format!("#!/bin/sh\n{TRIGGER}")).unwrap();
+    (trigger.apply(&mut tree, &[format!("/{pulled}")]).unwrap(), has(&tree, "bin/cat"))
+}
+
+fn known(kind: ScriptKind, text: &str) -> Option<BusyboxScript> {
+    BusyboxScript::of("busybox", kind, text.as_bytes())
 }
 
 #[test]
@@ -131,4 +136,32 @@ fn the_trigger_needs_a_shell_and_leaves_the_modules_of_kernels_to_a_program() {
     assert_eq!(triggered(sh(), "lib/modules/gone"), (true, false));
     assert_eq!(triggered(kmod(), "lib/modules/6.1"), (true, false));
     assert_eq!(triggered(package("other"), "bin"), (false, false));
+    assert_eq!(triggered(sh().file("bin/busybox-extras", ""), "bin"), (false, true));
+}
+
+#[test]
+fn scripts_are_known_by_what_they_say_and_by_nothing_else() {
+    let of = |shell: &str, text: &str| format!("{shell}\n\n# why\n\t{}", text.trim_start());
+    let install = of(OWN_SHELL, POST_INSTALL);
+    assert!(known(ScriptKind::PostInstall, &install).is_some());
+    assert!(known(ScriptKind::PostInstall, &of(USUAL_SHELL, POST_INSTALL)).is_some());
+    let quiet = POST_UPGRADE.replace("\"%N\"", "\"%N\" 2>/dev/null");
+    assert!(known(ScriptKind::PostUpgrade, &of(OWN_SHELL, &quiet)).is_some());
+    assert!(known(ScriptKind::PreInstall, &install).is_none());
+    assert!(known(ScriptKind::PostInstall, &(install.clone() + "rm /etc/passwd\n")).is_none());
+    assert!(known(ScriptKind::PostInstall, &of("#!/bin/bash", POST_INSTALL)).is_none());
+    assert!(BusyboxScript::of("other", ScriptKind::PostInstall, install.as_bytes()).is_none());
+}
+
+#[test]
+fn commands_that_are_not_set_user_id_any_more_lose_their_links_to_bbsuid() {
+    let mut tree = linked(&[busybox("bin/ping\nbin/su\n"), suid().link("bin/ping6", "/bin/bbsuid")]);
+    for (name, target) in [("bin/ping", BBSUID), ("bin/su", BBSUID)] {
+        let link = Inode::new(InodeKind::Symlink(target.into()), Mode::SYMLINK, Origin::Generated);
+        tree.insert(path(name), link).unwrap();
+    }
+
+    renew_links(&mut tree).unwrap();
+
+    assert_eq!(["bin/ping", "bin/su"].map(|name| text(&tree, name)), ["-> /bin/busybox", "-> /bin/bbsuid"]);
 }

@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use apkcompose::compose::output::{Destination, Output, OutputKind};
-use apkcompose::compose::stage::ScriptPolicy;
 use apkcompose::compose::{self, Architectures, BuildOptions};
 use apkcompose::kind::{Explain as _, Kind};
 use apkcompose::profile::{self, BUILT_INS, Draft, Overrides};
@@ -16,7 +15,7 @@ use apkcompose::store::Store;
 
 use super::hostile::{self, MINIROOTFS, OVER_MIRROR, RELEASES, Said};
 use super::tree;
-use crate::fetching::fetcher;
+use crate::fetching::{fetcher, script_options};
 use crate::made::{self, Made, flipped};
 use crate::support::command::Dir;
 use crate::support::files;
@@ -70,7 +69,7 @@ impl Sound {
         let options = BuildOptions {
             architectures: Architectures::Usual,
             outputs: vec![Output { kind: OutputKind::Tar, destination: Destination::Path(output.clone()) }],
-            scripts: ScriptPolicy::Auto,
+            scripts: script_options(),
             epoch: None,
             context: None,
             today: None,

@@ -1,0 +1,62 @@
+//! What a system call's arguments point at: texts and bytes in the memory of the thread that made it.
+//!
+//! Each is copied once and looked at afterwards, so that a thread that changes it meanwhile changes nothing.
+
+use rustix::io::Errno;
+
+use crate::sandbox::system;
+
+/// The longest path, in bytes, with the zero that ends it.
+const PATH_MAX: usize = 4096;
+/// Memory is there or not in pieces of this size, at least.
+const PAGE: u64 = 4096;
+
+/// The memory of a thread.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Memory {
+    /// The thread, as this process sees it.
+    pub(super) thread: i32,
+}
+
+impl Memory {
+    /// The text at `address`, which ends with a zero, as a path may be.
+    pub(super) fn path(self, address: u64) -> Result<Vec<u8>, Errno> {
+        self.text(address, PATH_MAX, Errno::NAMETOOLONG)
+    }
+
+    /// The text at `address`, of `longest` bytes at most with the zero that ends it; else `too_long`.
+    pub(super) fn text(self, address: u64, longest: usize, too_long: Errno) -> Result<Vec<u8>, Errno> {
+        let mut text = Vec::new();
+        while text.len() < longest {
+            let at = address.checked_add(text.len() as u64).ok_or(Errno::FAULT)?;
+            let to_boundary = usize::try_from(PAGE - at % PAGE).unwrap_or(1);
+            let piece = self.bytes(at, to_boundary.min(longest - text.len()))?;
+            match piece.iter().position(|byte| *byte == 0) {
+                Some(end) => {
+                    text.extend(piece.into_iter().take(end));
+                    return Ok(text);
+                }
+                None => text.extend(piece),
+            }
+        }
+        Err(too_long)
+    }
+
+    /// `length` bytes at `address`.
+    pub(super) fn bytes(self, address: u64, length: usize) -> Result<Vec<u8>, Errno> {
+        let mut bytes = vec![0; length];
+        match system::read_memory(self.thread, address, &mut bytes) {
+            Ok(count) if count == length => Ok(bytes),
+            Ok(_) => Err(Errno::FAULT),
+            Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::FAULT)),
+        }
+    }
+
+    /// Puts `bytes` at `address`.
+    pub(super) fn put(self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        system::write_memory(self.thread, address, bytes).map_err(|_| Errno::FAULT)
+    }
+}

@@ -1,0 +1,220 @@
+//! The helper: a process of its own that shuts programs in, watches over them and ends them.
+//!
+//! It is this same program, started anew, because a user namespace can only be made by a process of one thread. It gets
+//! its orders through its standard input ([`super::protocol`]), goes into the namespaces or below the root directory
+//! itself, and stays there: whatever it does for a program it does from inside, where nothing of the host can be
+//! reached. When the composer is gone it ends, and everything in it.
+//!
+//! In namespaces there are two processes: the first made the namespaces and waits, the second is the first process of
+//! the new pid namespace, with which everything in it dies.
+//!
+//! Source: namespaces(7), user_namespaces(7), pid_namespaces(7); design, "Sandbox".
+
+mod answers;
+mod census;
+mod child;
+mod chroot;
+mod memory;
+mod mounts;
+mod namespaces;
+mod supervisor;
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::fs::{CWD, Mode, OFlags};
+
+use super::protocol::{self, Beginning, Reply, Request, Room, Task};
+use super::records::Records;
+use child::Script;
+use supervisor::Supervisor;
+
+/// The argument that makes this program the helper.
+pub const ARGUMENT: &str = "sandbox-helper";
+
+/// What programs are told that the machine is called.
+const MACHINE_NAME: &str = "localhost";
+
+/// Whether this process was started as a helper.
+pub fn is_meant() -> bool {
+    let mut arguments = std::env::args_os().skip(1);
+    arguments.next().as_deref() == Some(OsStr::new(ARGUMENT)) && arguments.next().is_none()
+}
+
+/// Serves until nothing more is asked.
+///
+/// An error is one of the way to the composer, who is gone then, or never was there.
+pub fn main() -> io::Result<()> {
+    // What is made has the mode that is asked for.
+    rustix::process::umask(Mode::empty());
+    let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
+    let Some((request, _)) = protocol::receive::<Request>(&socket)? else { return Ok(()) };
+    let Request::Begin(beginning) = request else { return Err(io::ErrorKind::InvalidData.into()) };
+    let begun = match beginning {
+        Beginning::InMemory(room) => namespaces::enter(Some(room)),
+        Beginning::OnDisk => namespaces::enter(None),
+        Beginning::Chroot => chroot::begin(),
+    };
+    match begun {
+        Ok(Begun::Here(place)) => Helper { socket, place, records: Records::default() }.serve(),
+        // The other one serves.
+        Ok(Begun::There(child)) => {
+            drop(socket);
+            rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty())?;
+            Ok(())
+        }
+        Err(failure) => reply(&socket, &failure.into_reply()),
+    }
+}
+
+/// Which process goes on.
+enum Begun {
+    /// This one, in that place.
+    Here(Place),
+    /// Another one.
+    There(rustix::process::Pid),
+}
+
+/// Where programs run.
+struct Place {
+    /// The root directory that composer and helper write to.
+    workroot: OwnedFd,
+    /// The system's, for standard input.
+    null: OwnedFd,
+    /// How it is entered.
+    kind: PlaceKind,
+}
+
+enum PlaceKind {
+    /// The second process of namespaces, before the root directory is changed.
+    Namespaces { in_memory: bool },
+    /// A directory, before it is the root directory.
+    Chroot,
+    /// The root directory of this process; `proc` shows the processes that it can see.
+    Entered { proc: OwnedFd, in_memory: bool, has_own_processes: bool },
+}
+
+/// What went wrong, and at what.
+#[derive(Debug)]
+struct Failure {
+    attempt: String,
+    error: io::Error,
+}
+
+impl Failure {
+    /// A failed attempt. The result is a function, for `map_err`.
+    fn at<E: Into<io::Error>>(attempt: impl Display) -> impl FnOnce(E) -> Self {
+        move |error| Self { attempt: attempt.to_string(), error: error.into() }
+    }
+
+    fn into_reply(self) -> Reply {
+        Reply::Failed { attempt: self.attempt, error: self.error.to_string() }
+    }
+}
+
+fn reply(socket: &UnixStream, reply: &Reply) -> io::Result<()> {
+    protocol::send(socket, reply, &[])
+}
+
+struct Helper {
+    socket: UnixStream,
+    place: Place,
+    records: Records,
+}
+
+impl Helper {
+    fn serve(mut self) -> io::Result<()> {
+        protocol::send(&self.socket, &Reply::Ready, &[self.place.workroot.as_fd()])?;
+        while let Some((request, descriptors)) = protocol::receive::<Request>(&self.socket)? {
+            let answer = match request {
+                Request::Begin(_) => return Err(io::ErrorKind::InvalidData.into()),
+                Request::Reserve(room) => self.reserve(room).map(|()| Reply::Reserved),
+                Request::Run(task) => match descriptors.into_iter().next() {
+                    Some(output) => self.run(&task, output),
+                    None => return Err(io::ErrorKind::InvalidData.into()),
+                },
+            };
+            reply(&self.socket, &answer.unwrap_or_else(Failure::into_reply))?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for what the composer is going to write.
+    fn reserve(&mut self, room: Room) -> Result<(), Failure> {
+        match &self.place.kind {
+            PlaceKind::Namespaces { in_memory: true } | PlaceKind::Entered { in_memory: true, .. } => {
+                mounts::resize(room)
+            }
+            PlaceKind::Namespaces { .. } | PlaceKind::Chroot | PlaceKind::Entered { .. } => Ok(()),
+        }
+    }
+
+    fn run(&mut self, task: &Task, output: OwnedFd) -> Result<Reply, Failure> {
+        self.enter()?;
+        let PlaceKind::Entered { proc, has_own_processes, in_memory } = &self.place.kind else {
+            return Err(Failure::at("enter the root")(io::Error::from(io::ErrorKind::InvalidData)));
+        };
+        self.records.apply(task.records.clone());
+        let script = match Script::write(&task.name, &task.text) {
+            Ok(script) => script,
+            Err(error) => return Ok(Reply::Done { ended: super::Ended::NotExecuted(error.to_string()), records: Vec::new() }),
+        };
+        let (listener, child) = child::start(&child::Start {
+            task,
+            script: &script,
+            output: output.as_fd(),
+            null: self.place.null.as_fd(),
+            proc: proc.as_fd(),
+            is_alone: *has_own_processes,
+        })?;
+        // What the program holds is all that holds it now: it ends when everything is dead.
+        drop(output);
+        let supervisor = Supervisor {
+            listener,
+            child,
+            composer: &self.socket,
+            proc: proc.as_fd(),
+            has_own_processes: *has_own_processes,
+            in_memory: *in_memory,
+            workroot: self.place.workroot.as_fd(),
+            limits: &task.limits,
+            records: &mut self.records,
+        };
+        let ended = supervisor.watch();
+        script.remove();
+        let ended = ended.map_err(Failure::at("watch over the program"))?;
+        Ok(Reply::Done { ended, records: self.records.take_changes() })
+    }
+
+    /// Makes the workroot the root directory, before the first program.
+    fn enter(&mut self) -> Result<(), Failure> {
+        let entered = match self.place.kind {
+            PlaceKind::Entered { .. } => return Ok(()),
+            PlaceKind::Namespaces { in_memory } => {
+                let proc = mounts::enter()?;
+                PlaceKind::Entered { proc, in_memory, has_own_processes: true }
+            }
+            PlaceKind::Chroot => {
+                let proc = chroot::enter()?;
+                PlaceKind::Entered { proc, in_memory: false, has_own_processes: false }
+            }
+        };
+        self.place.kind = entered;
+        Ok(())
+    }
+}
+
+/// Opens the working directory.
+fn working_directory() -> Result<OwnedFd, Failure> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(".", flags, Mode::empty()).map_err(Failure::at("open the workroot"))
+}
+
+/// Opens the system's `/dev/null`.
+fn null() -> Result<OwnedFd, Failure> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, "/dev/null", flags, Mode::empty()).map_err(Failure::at("open /dev/null"))
+}

@@ -1,0 +1,264 @@
+//! Watching over a program until it and everything it started is dead.
+//!
+//! System calls that wait are answered, processes are counted as they are made, memory and space are looked at now and
+//! then, and time runs. When the program ends, or may not go on, all that is left is ended too: whatever stays behind
+//! would still write while the root filesystem is read back.
+//!
+//! Source: seccomp_unotify(2), pidfd_open(2), waitpid(2); design, "Sandbox".
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use libc::c_long;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
+
+use super::answers::Answers;
+use super::census::{self, Census};
+use super::child::{Child, Word};
+use crate::sandbox::protocol;
+use crate::sandbox::records::Records;
+use crate::sandbox::system::{self, Answer, Notification};
+use crate::sandbox::{Ended, Limits};
+
+/// How often memory and space are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Watches over one program.
+pub(super) struct Supervisor<'a> {
+    /// Where its system calls wait.
+    pub(super) listener: OwnedFd,
+    /// The program.
+    pub(super) child: Child,
+    /// Who asked for it: when it is gone, so is the program.
+    pub(super) composer: &'a UnixStream,
+    /// What the system says of processes.
+    pub(super) proc: BorrowedFd<'a>,
+    /// Whether it says so of those of the sandbox alone.
+    pub(super) has_own_processes: bool,
+    /// Whether the workroot is a file system of its own.
+    pub(super) in_memory: bool,
+    /// The root directory.
+    pub(super) workroot: BorrowedFd<'a>,
+    /// What the program may use.
+    pub(super) limits: &'a Limits,
+    /// What is recorded.
+    pub(super) records: &'a mut Records,
+}
+
+/// What goes on.
+struct Watch {
+    begun: Instant,
+    looked: Instant,
+    free_at_first: u64,
+    /// No fewer threads are there than this.
+    threads: u32,
+    /// It could not be executed.
+    not_executed: Option<String>,
+    status: Option<WaitStatus>,
+}
+
+impl Supervisor<'_> {
+    /// Watches until everything is dead, and says how the program ended.
+    pub(super) fn watch(mut self) -> io::Result<Ended> {
+        let process = rustix::process::pidfd_open(self.child.process, PidfdFlags::empty())?;
+        let now = Instant::now();
+        let mut watch = Watch {
+            begun: now,
+            looked: now,
+            free_at_first: self.free()?,
+            threads: 1,
+            not_executed: None,
+            status: None,
+        };
+        let ended = self.go_on(&process, &mut watch);
+        let all_dead = census::end_all(self.proc, self.has_own_processes);
+        let ended = ended?;
+        if !all_dead {
+            return Err(io::Error::other("what the program started does not end"));
+        }
+        Ok(ended)
+    }
+
+    fn go_on(&mut self, process: &OwnedFd, watch: &mut Watch) -> io::Result<Ended> {
+        let mut hears_words = true;
+        loop {
+            let tick = Timespec::try_from(TICK).map_err(|_| io::ErrorKind::InvalidInput)?;
+            let mut descriptors = vec![
+                PollFd::new(&self.listener, PollFlags::IN),
+                PollFd::new(process, PollFlags::IN),
+                PollFd::new(self.composer, PollFlags::RDHUP),
+            ];
+            if hears_words {
+                descriptors.push(PollFd::new(&self.child.words, PollFlags::IN));
+            }
+            match rustix::event::poll(&mut descriptors, Some(&tick)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let has = |at: usize, flags: PollFlags| {
+                descriptors.get(at).is_some_and(|descriptor| descriptor.revents().intersects(flags))
+            };
+            let (waits, is_over) = (has(0, PollFlags::IN), has(1, PollFlags::IN));
+            let is_abandoned = has(2, PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR);
+            let has_word = has(3, PollFlags::IN | PollFlags::HUP);
+            drop(descriptors);
+            if is_abandoned {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            if has_word {
+                // Nothing said means that it runs.
+                hears_words = false;
+                if let Ok(Some((Word::NotExecuted { error }, _))) = protocol::receive::<Word>(&self.child.words) {
+                    watch.not_executed = Some(error);
+                }
+            }
+            if waits {
+                self.answer(watch)?;
+            }
+            self.reap(watch);
+            if let Some(status) = watch.status {
+                return Ok(ended(status, watch.not_executed.take()));
+            }
+            if is_over && !waits {
+                // Its end is known, and its status is somebody's secret: that cannot be.
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            if watch.begun.elapsed() >= self.limits.time {
+                return Ok(Ended::TooLong);
+            }
+            if watch.looked.elapsed() >= TICK {
+                watch.looked = Instant::now();
+                if let Some(ended) = self.uses_too_much(watch)? {
+                    return Ok(ended);
+                }
+            }
+        }
+    }
+
+    /// Takes note of all that ended.
+    fn reap(&self, watch: &mut Watch) {
+        while let Some((process, status)) = census::reap() {
+            if process == self.child.process {
+                watch.status = Some(status);
+            }
+        }
+    }
+
+    fn answer(&mut self, watch: &mut Watch) -> io::Result<()> {
+        let call = match system::receive(self.listener.as_fd()) {
+            Ok(call) => call,
+            // It was ended while it waited.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Interrupted) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let answer = if makes_process(&call) {
+            self.admit(watch)
+        } else if let Some((process, signal)) = sends_signal(&call) {
+            // The numbers are in registers, so what is let go on is what was looked at.
+            self.send_signal(&call, process, signal)
+        } else {
+            Answers { listener: self.listener.as_fd(), proc: self.proc, records: self.records }.answer(&call)
+        };
+        system::answer(self.listener.as_fd(), call.id, answer)
+    }
+
+    /// Whether one more process or thread may be made. Those that ended are only noticed when it matters.
+    fn admit(&self, watch: &mut Watch) -> Answer {
+        if watch.threads >= self.limits.processes {
+            watch.threads = Census::take(self.proc, self.has_own_processes).threads;
+        }
+        if watch.threads >= self.limits.processes {
+            return Answer::Error(libc::EAGAIN);
+        }
+        watch.threads += 1;
+        Answer::Continue
+    }
+
+    /// Sends a signal for a program that sees the system's processes: to those of the sandbox alone.
+    fn send_signal(&self, call: &Notification, process: i32, signal: i32) -> Answer {
+        if process == call.thread || Some(process) == census::group_leader(self.proc, call.thread) {
+            return Answer::Continue;
+        }
+        let census = Census::take(self.proc, self.has_own_processes);
+        let group_of = |number: i32| Pid::from_raw(number).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
+        let targets: Vec<i32> = match process {
+            1.. => vec![process],
+            // All but the sender.
+            -1 => census.processes().iter().copied().filter(|number| *number != call.thread).collect(),
+            _ => {
+                let group = if process == 0 { group_of(call.thread) } else { Pid::from_raw(process.saturating_neg()) };
+                census.processes().iter().copied().filter(|number| group_of(*number) == group).collect()
+            }
+        };
+        let known = || targets.iter().filter(|number| census.has(**number)).filter_map(|number| Pid::from_raw(*number));
+        if known().next().is_none() {
+            return Answer::Error(libc::ESRCH);
+        }
+        if signal == 0 {
+            return Answer::Value(0);
+        }
+        let Some(signal) = Signal::from_named_raw(signal) else { return Answer::Error(libc::EINVAL) };
+        for target in known() {
+            // By a descriptor, which stays this process's though its number may be given anew.
+            let Ok(descriptor) = rustix::process::pidfd_open(target, PidfdFlags::empty()) else { continue };
+            let is_still_ours = Census::take(self.proc, self.has_own_processes).has(target.as_raw_nonzero().get());
+            if is_still_ours {
+                // It may have ended meanwhile, which is what most signals are for.
+                let _ = rustix::process::pidfd_send_signal(descriptor, signal);
+            }
+        }
+        Answer::Value(0)
+    }
+
+    fn uses_too_much(&self, watch: &Watch) -> io::Result<Option<Ended>> {
+        if Census::take(self.proc, self.has_own_processes).memory > self.limits.memory {
+            return Ok(Some(Ended::TooMuchMemory));
+        }
+        let free = self.free()?;
+        let is_too_much = if self.in_memory {
+            free == 0
+        } else {
+            watch.free_at_first.saturating_sub(free) > self.limits.space
+        };
+        Ok(is_too_much.then_some(Ended::TooMuchSpace))
+    }
+
+    /// How many bytes the workroot's file system has left.
+    fn free(&self) -> io::Result<u64> {
+        let system = rustix::fs::fstatvfs(self.workroot)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+}
+
+fn ended(status: WaitStatus, not_executed: Option<String>) -> Ended {
+    match (not_executed, status.exit_status(), status.terminating_signal()) {
+        (Some(error), ..) => Ended::NotExecuted(error),
+        (None, Some(status), _) => Ended::Exited(u8::try_from(status & 0xff).unwrap_or(u8::MAX)),
+        (None, None, signal) => Ended::Killed(signal.unwrap_or_default()),
+    }
+}
+
+/// Whether the call makes a process or a thread.
+fn makes_process(call: &Notification) -> bool {
+    match c_long::from(call.call) {
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_fork | libc::SYS_vfork => true,
+        libc::SYS_clone => true,
+        _ => false,
+    }
+}
+
+/// The process and the signal, if the call sends one.
+fn sends_signal(call: &Notification) -> Option<(i32, i32)> {
+    let argument = |at: usize| call.arguments.get(at).map(|value| (*value & 0xffff_ffff) as u32 as i32);
+    match c_long::from(call.call) {
+        libc::SYS_kill | libc::SYS_tkill => Some((argument(0)?, argument(1)?)),
+        libc::SYS_tgkill => Some((argument(0)?, argument(2)?)),
+        _ => None,
+    }
+}

@@ -1,0 +1,187 @@
+//! A helper at work, seen from the composer: started, asked, and ended.
+//!
+//! Whatever happens to the composer's interest in it, the helper ends with this value, and with the helper everything
+//! that it started.
+//!
+//! Source: design, "Sandbox".
+
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::helper;
+use super::output::Output;
+use super::protocol::{self, Beginning, Reply, Request, Room, Task};
+use super::records::{InodeKey, Record};
+use super::{Ended, SandboxError};
+use crate::report::Reporter;
+
+/// How long after a program's time the helper may take to end it.
+const GRACE: Duration = Duration::from_secs(60);
+/// How often the user's wish to stop is asked for.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A helper that waits for orders.
+#[derive(Debug)]
+pub(super) struct Session {
+    process: Child,
+    socket: UnixStream,
+}
+
+/// What came of a program.
+pub(super) struct Finished {
+    pub(super) ended: Ended,
+    pub(super) output: Vec<String>,
+    pub(super) records: Vec<(InodeKey, Record)>,
+}
+
+/// Why a helper does not do what it is asked.
+#[derive(Debug)]
+pub(super) enum SessionError {
+    /// It says so itself.
+    Refused { attempt: String, error: String },
+    /// It cannot be heard.
+    Lost(io::Error),
+}
+
+impl SessionError {
+    /// In words, for a message.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Refused { attempt, error } => format!("cannot {attempt}: {error}"),
+            Self::Lost(error) => format!("the helper ended: {error}"),
+        }
+    }
+}
+
+impl Session {
+    /// Starts the program `helper` in `directory`; returns the session and the workroot.
+    pub(super) fn start(
+        helper: &Path,
+        directory: &Path,
+        beginning: Beginning,
+    ) -> Result<(Self, OwnedFd), SessionError> {
+        let (ours, theirs) = UnixStream::pair().map_err(SessionError::Lost)?;
+        let process = Command::new(helper)
+            .arg0(env!("CARGO_PKG_NAME"))
+            .arg(helper::ARGUMENT)
+            .current_dir(directory)
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // What the terminal says to the composer's processes is the composer's to pass on.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| SessionError::Refused {
+                attempt: format!("start {}", helper.display()),
+                error: error.to_string(),
+            })?;
+        let session = Self { process, socket: ours };
+        protocol::send(&session.socket, &Request::Begin(beginning), &[]).map_err(SessionError::Lost)?;
+        match session.hear()? {
+            (Reply::Ready, mut descriptors) => {
+                let workroot = descriptors.pop().ok_or_else(out_of_turn)?;
+                Ok((session, workroot))
+            }
+            _ => Err(out_of_turn()),
+        }
+    }
+
+    /// Makes room in a workroot in memory.
+    pub(super) fn reserve(&self, room: Room) -> Result<(), SessionError> {
+        protocol::send(&self.socket, &Request::Reserve(room), &[]).map_err(SessionError::Lost)?;
+        match self.hear()? {
+            (Reply::Reserved, _) => Ok(()),
+            _ => Err(out_of_turn()),
+        }
+    }
+
+    /// Runs a program; what it prints goes to `reporter`.
+    pub(super) fn run(&mut self, task: Task, reporter: &dyn Reporter) -> Result<Finished, SandboxError> {
+        let lost = |error: io::Error| failed(&SessionError::Lost(error));
+        let patience = task.limits.time.saturating_add(GRACE);
+        let mut output = Output::new(&task.name);
+        let (reading, writing) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| lost(error.into()))?;
+        protocol::send(&self.socket, &Request::Run(task), &[writing.as_fd()]).map_err(lost)?;
+        drop(writing);
+        let mut reading = std::fs::File::from(reading);
+        let begun = Instant::now();
+        let mut reply = None;
+        let mut is_open = true;
+        while reply.is_none() || is_open {
+            if reporter.interrupted() {
+                self.end();
+                return Err(SandboxError::Interrupted);
+            }
+            if begun.elapsed() > patience {
+                self.end();
+                return Err(lost(io::ErrorKind::TimedOut.into()));
+            }
+            let (has_output, has_reply) = self.wait(&reading, is_open).map_err(lost)?;
+            if has_output {
+                let mut buffer = [0; 8192];
+                let count = reading.read(&mut buffer).map_err(lost)?;
+                is_open = count > 0;
+                output.take(buffer.get(..count).unwrap_or_default(), reporter);
+            }
+            if has_reply && reply.is_none() {
+                reply = Some(self.hear().map_err(|error| failed(&error))?.0);
+            }
+        }
+        match reply {
+            Some(Reply::Done { ended, records }) => Ok(Finished { ended, output: output.finish(reporter), records }),
+            _ => Err(failed(&out_of_turn())),
+        }
+    }
+
+    /// Waits a moment; whether there is something to read from the program, and from the helper.
+    fn wait(&self, reading: &std::fs::File, is_open: bool) -> io::Result<(bool, bool)> {
+        let tick = Timespec::try_from(TICK).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut descriptors = vec![PollFd::new(&self.socket, PollFlags::IN)];
+        if is_open {
+            descriptors.push(PollFd::new(reading, PollFlags::IN));
+        }
+        match rustix::event::poll(&mut descriptors, Some(&tick)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let has = |at: usize| descriptors.get(at).is_some_and(|descriptor| !descriptor.revents().is_empty());
+        Ok((has(1), has(0)))
+    }
+
+    fn hear(&self) -> Result<(Reply, Vec<OwnedFd>), SessionError> {
+        match protocol::receive(&self.socket).map_err(SessionError::Lost)? {
+            Some((Reply::Failed { attempt, error }, _)) => Err(SessionError::Refused { attempt, error }),
+            Some(heard) => Ok(heard),
+            None => Err(SessionError::Lost(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    /// Ends it, and all that it started.
+    pub(super) fn end(&mut self) {
+        // It is gone already, or it goes now; both are what is wanted.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn out_of_turn() -> SessionError {
+    SessionError::Lost(io::ErrorKind::InvalidData.into())
+}
+
+fn failed(error: &SessionError) -> SandboxError {
+    SandboxError::Helper { reason: error.reason() }
+}
