@@ -83,13 +83,11 @@ impl Records {
 
     /// Records something; a plain record takes what was recorded away.
     pub fn set(&mut self, key: InodeKey, record: Record) {
-        if self.get(key).cloned().unwrap_or_default() == record {
-            return;
+        let before = self.records.remove(&key).unwrap_or_default();
+        if before != record {
+            self.changed.insert(key);
         }
-        self.changed.insert(key);
-        if record.is_plain() {
-            self.records.remove(&key);
-        } else {
+        if !record.is_plain() {
             self.records.insert(key, record);
         }
     }
