@@ -13,6 +13,9 @@ use crate::root;
 
 /// Where handlers are registered.
 const HANDLERS: &str = "/proc/sys/fs/binfmt_misc";
+/// What may be done where there is no such handler.
+pub(super) const ADVICE: &str =
+    "register qemu-user for it, as the packages qemu-user-static and binfmt-support do";
 /// No description of a handler is longer, in bytes.
 const MAX_HANDLER: u64 = 64 * 1024;
 

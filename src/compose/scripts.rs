@@ -9,6 +9,7 @@
 use super::foreign;
 use crate::apk::package::ScriptKind;
 use crate::arch::Arch;
+use crate::image::Epoch;
 use crate::kind::{Explain, Kind};
 use crate::report::Reporter;
 use crate::sandbox::{Counters, Ended, Program, Run, Sandbox, SandboxError, SandboxOptions};
@@ -18,9 +19,6 @@ use crate::tree::shadow::{AccountFiles, AccountFilesError};
 
 /// The search path of scripts.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Seconds in a day.
-const DAY: i64 = 86_400;
 
 /// What becomes of package scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,7 +59,7 @@ pub struct ScriptsDone {
 #[non_exhaustive]
 pub enum ScriptError {
     /// A script failed.
-    #[error("{script} {how}{}", indented(.output), how = how(.ended))]
+    #[error("the script {script} {how}{}", indented(.output), how = how(.ended))]
     Failed {
         /// The script, as `package-version.kind`.
         script: String,
@@ -75,6 +73,8 @@ pub enum ScriptError {
     NotRun {
         /// Why not.
         reason: String,
+        /// What could be done about it.
+        advice: Option<String>,
         /// Which ones, as `package-version.kind`.
         scripts: Vec<String>,
     },
@@ -115,10 +115,13 @@ impl Explain for ScriptError {
                 Some(format!("--script-timeout SECONDS gives scripts more time\n{GO_ON}"))
             }
             Self::Failed { .. } => Some(GO_ON.to_owned()),
-            Self::NotRun { .. } => Some(
-                "--scripts warn makes the image without what they would do in it; --scripts skip does so silently"
-                    .to_owned(),
-            ),
+            Self::NotRun { advice, .. } => {
+                let advice = advice.as_ref().map(|advice| format!("{advice}\n")).unwrap_or_default();
+                Some(format!(
+                    "{advice}--scripts warn makes the image without what they would do in it; \
+                     --scripts skip does so silently"
+                ))
+            }
             Self::Busybox(error) => error.hint(),
             Self::Accounts { error, .. } => error.hint(),
             Self::Sandbox(error) => error.hint(),
@@ -190,8 +193,11 @@ pub(super) enum Went {
 #[derive(Debug)]
 enum Place {
     Sandbox(Sandbox),
-    /// Nowhere, for a reason.
-    Nowhere(String),
+    /// Nowhere, for a reason, about which something may be done.
+    Nowhere {
+        reason: String,
+        advice: Option<String>,
+    },
 }
 
 /// Runs scripts.
@@ -204,12 +210,14 @@ pub(super) struct ScriptRunner<'r> {
 }
 
 impl<'r> ScriptRunner<'r> {
-    /// Runs scripts of packages for `arch`; `day` is the image's, counted from 1970.
-    pub(super) fn new(options: ScriptOptions, arch: Arch, day: i64, reporter: &'r dyn Reporter) -> Self {
+    /// Runs scripts of packages for `arch`; `epoch` stands for "now" in the image.
+    pub(super) fn new(options: ScriptOptions, arch: Arch, epoch: Epoch, reporter: &'r dyn Reporter) -> Self {
         let ScriptOptions { policy, sandbox } = options;
-        let sandbox = || Place::Sandbox(Sandbox::new(sandbox, day.saturating_mul(DAY)));
-        let place = foreign::obstacle(arch).map_or_else(sandbox, Place::Nowhere);
-        Self { policy, day, place, reporter, done: ScriptsDone::default() }
+        let place = match foreign::obstacle(arch) {
+            None => Place::Sandbox(Sandbox::new(sandbox, epoch.seconds())),
+            Some(reason) => Place::Nowhere { reason, advice: Some(foreign::ADVICE.to_owned()) },
+        };
+        Self { policy, day: epoch.day(), place, reporter, done: ScriptsDone::default() }
     }
 
     /// Whether scripts run, and what they do is to be done.
@@ -260,8 +268,8 @@ impl<'r> ScriptRunner<'r> {
         let accounts = AccountFiles::of(tree).map_err(of_accounts)?;
         let run = match sandbox.run(tree, &program, self.reporter) {
             Ok(run) => run,
-            Err(SandboxError::Unavailable { reason }) => {
-                self.place = Place::Nowhere(reason);
+            Err(error @ SandboxError::Unavailable { .. }) => {
+                self.place = Place::Nowhere { reason: error.to_string(), advice: error.hint() };
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
@@ -275,14 +283,15 @@ impl<'r> ScriptRunner<'r> {
         let mut done = std::mem::take(&mut self.done);
         match &self.place {
             Place::Sandbox(sandbox) => done.materialised = sandbox.counters(),
-            Place::Nowhere(reason) if !done.not_run.is_empty() => {
-                let error = ScriptError::NotRun { reason: reason.clone(), scripts: done.not_run.clone() };
+            Place::Nowhere { reason, advice } if !done.not_run.is_empty() => {
+                let (reason, advice, scripts) = (reason.clone(), advice.clone(), done.not_run.clone());
+                let error = ScriptError::NotRun { reason, advice, scripts };
                 if self.policy == ScriptPolicy::Auto {
                     return Err(error);
                 }
                 self.reporter.warn(&error.to_string());
             }
-            Place::Nowhere(_) => {}
+            Place::Nowhere { .. } => {}
         }
         Ok(done)
     }

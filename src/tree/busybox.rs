@@ -160,7 +160,9 @@ impl BusyboxScript {
     /// be run: without its shell it fails, and the modules of a kernel are listed by a program.
     pub fn apply(self, tree: &mut Tree, arguments: &[String]) -> Result<bool, BusyboxError> {
         let needed = if self.shell == USUAL_SHELL { SHELL } else { "bin/busybox" };
-        if !is_there(tree, needed)? {
+        // Old versions have no list of their commands, and say them only when they are run.
+        let has_list = !is_there(tree, "bin/busybox")? || tree.get(&list()).is_some();
+        if !is_there(tree, needed)? || !has_list {
             return Ok(false);
         }
         match self.effect {

@@ -98,9 +98,15 @@ impl Ours {
         self
     }
 
-    /// With the scripts' effects that are certain.
+    /// With scripts run, none of which may fail.
     fn with_scripts(mut self) -> Self {
         self.policy = "auto";
+        self
+    }
+
+    /// With scripts run, which may fail.
+    fn with_scripts_that_may_fail(mut self) -> Self {
+        self.policy = "warn";
         self
     }
 
