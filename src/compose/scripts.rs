@@ -14,6 +14,8 @@ use crate::kind::{Explain, Kind};
 use crate::report::Reporter;
 use crate::sandbox::{Counters, Ended, Program, Run, Sandbox, SandboxError, SandboxOptions};
 use crate::tree::Tree;
+use crate::tree::account_script::{AccountScript, Applied};
+use crate::tree::accounts::AccountError;
 use crate::tree::busybox::{BusyboxError, BusyboxScript};
 use crate::tree::shadow::{AccountFiles, AccountFilesError};
 
@@ -81,9 +83,17 @@ pub enum ScriptError {
     /// The links of BusyBox could not be made.
     #[error(transparent)]
     Busybox(#[from] BusyboxError),
-    /// What a script made of the accounts cannot be read.
-    #[error("{script} left accounts that cannot be used: {error}")]
+    /// The accounts that a script adds to cannot be read or written.
+    #[error("the script {script} cannot add accounts: {error}")]
     Accounts {
+        /// The script, as `package-version.kind`.
+        script: String,
+        /// What is wrong with them.
+        error: AccountError,
+    },
+    /// What a script made of the accounts cannot be read.
+    #[error("the script {script} left accounts that cannot be used: {error}")]
+    AccountFiles {
         /// The script, as `package-version.kind`.
         script: String,
         /// What is wrong with them.
@@ -103,6 +113,7 @@ impl Explain for ScriptError {
             Self::Failed { .. } | Self::NotRun { .. } => Kind::Script,
             Self::Busybox(error) => error.kind(),
             Self::Accounts { error, .. } => error.kind(),
+            Self::AccountFiles { error, .. } => error.kind(),
             Self::Sandbox(error) => error.kind(),
         }
     }
@@ -124,6 +135,7 @@ impl Explain for ScriptError {
             }
             Self::Busybox(error) => error.hint(),
             Self::Accounts { error, .. } => error.hint(),
+            Self::AccountFiles { error, .. } => error.hint(),
             Self::Sandbox(error) => error.hint(),
         }
     }
@@ -173,12 +185,13 @@ impl Script<'_> {
         format!("{}-{}.{}", self.package, self.version, self.kind)
     }
 
-    /// Does what it would do, if that is certain; whether it was.
-    fn apply(&self, tree: &mut Tree) -> Result<bool, ScriptError> {
-        match BusyboxScript::of(self.package, self.kind, self.text) {
-            Some(script) => Ok(script.apply(tree, &self.arguments)?),
-            None => Ok(false),
+    /// Does what it would do, if that is certain.
+    fn apply(&self, tree: &mut Tree, day: i64) -> Result<Applied, ScriptError> {
+        if let Some(script) = BusyboxScript::of(self.package, self.kind, self.text) {
+            return Ok(script.apply(tree, &self.arguments)?);
         }
+        let Some(script) = AccountScript::of(self.text) else { return Ok(Applied::NotCertain) };
+        script.apply(tree, day).map_err(|error| ScriptError::Accounts { script: self.name(), error })
     }
 }
 
@@ -231,7 +244,7 @@ impl<'r> ScriptRunner<'r> {
             return Ok(Went::Well);
         }
         let name = script.name();
-        if script.apply(tree)? {
+        if script.apply(tree, self.day)? == Applied::Done {
             self.done.applied.push(name);
             return Ok(Went::Well);
         }
@@ -264,7 +277,7 @@ impl<'r> ScriptRunner<'r> {
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let program =
             Program { name, text: script.text, arguments: &script.arguments, environment: &environment };
-        let of_accounts = |error| ScriptError::Accounts { script: name.to_owned(), error };
+        let of_accounts = |error| ScriptError::AccountFiles { script: name.to_owned(), error };
         let accounts = AccountFiles::of(tree).map_err(of_accounts)?;
         let run = match sandbox.run(tree, &program, self.reporter) {
             Ok(run) => run,

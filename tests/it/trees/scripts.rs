@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use apkcompose::apk::package::ScriptKind;
+use serde_json::Value;
 
 use super::workshop::{Package, Workshop, package, workshop};
-use super::{LATE, NOT_WITH_THE_OTHERS, OurTree, Ours, assert_equal, indexed_names};
+use super::{LATE, NOT_WITH_THE_OTHERS, OurTree, Ours, assert_equal, indexed_names, scripts};
 use crate::support::data::Alpine;
 use crate::support::exceptions::{
     ACCOUNT_BACKUPS, CACHE, DEVICES, DROPPED_COPIES, EXEC, GENERATED_TIMES, LOCK, REPOSITORIES,
@@ -109,6 +110,91 @@ fn all_packages_of_an_iso_that_agree_equal_the_real_apks() {
         names.iter().map(String::as_str).filter(|name| !NOT_WITH_THE_OTHERS.contains(name)).collect();
     assert_eq!(packages.len(), 98);
     from_scratch_equals(&alpine, &packages, &WITH_ACCOUNTS);
+}
+
+/// The strings of the list `key` in a report.
+fn listed(report: &Value, key: &str) -> Vec<String> {
+    serde_json::from_value(report[key].clone()).unwrap_or_else(|error| panic!("{key}: {error}: {report}"))
+}
+
+#[test]
+fn each_script_that_the_real_apk_runs_is_run_or_applied_in_its_order() {
+    let test = "each_script_that_the_real_apk_runs_is_run_or_applied_in_its_order";
+    let Some(alpine) = need::apk(test) else { return };
+    let packages = ["alpine-base", "chrony", "dhcpcd", "openssh", "tiny-cloud-alpine"];
+    let reference = reference::scratch(&alpine, "x86_64").repository("iso-3.19.1").add(&packages);
+    let executed = reference.apk_output.lines().filter_map(|line| line.strip_prefix("Executing "));
+    let executed: Vec<&str> = executed.collect();
+    assert!(executed.len() > 7, "{executed:?}");
+
+    let report = Ours::scratch(&alpine, "iso-3.19.1", "x86_64", packages).with_scripts().report();
+
+    let lists = ["scripts_run", "scripts_applied"].map(|key| listed(&report, key));
+    for list in &lists {
+        assert!(!list.is_empty(), "{report}");
+        let in_order = executed.iter().filter(|script| list.iter().any(|ours| ours == **script));
+        assert_eq!(in_order.copied().collect::<Vec<_>>(), *list);
+    }
+    let expected: BTreeSet<&str> = executed.iter().copied().collect();
+    assert_eq!(lists.iter().flatten().map(String::as_str).collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn nothing_is_materialised_where_no_script_has_to_run() {
+    let Some(alpine) = need::alpine("nothing_is_materialised_where_no_script_has_to_run") else { return };
+    let build =
+        |packages: &[&str]| Ours::minirootfs(&alpine, "", packages.iter().copied()).with_scripts().report();
+    let counted = |report: &Value| -> Vec<u64> {
+        ["runs", "pushed_entries", "pushed_bytes", "pulled_entries", "pulled_bytes"]
+            .map(|key| report["materialised"][key].as_u64().unwrap())
+            .to_vec()
+    };
+
+    let (applied, run) = (build(&["coreutils"]), build(&["ca-certificates"]));
+
+    assert_eq!((counted(&applied), listed(&applied, "scripts_run")), (vec![0; 5], vec![]));
+    assert_eq!(listed(&applied, "scripts_applied"), ["busybox-1.36.1-r19.trigger"]);
+    assert!(counted(&run)[1..4].iter().all(|count| *count > 0), "{run}");
+    assert_eq!(run["materialised"]["runs"], 1);
+}
+
+/// What installs a package, of the scripts that are kept in the database of `tree`.
+fn installing(tree: &OurTree) -> BTreeSet<String> {
+    let without_identity = |name: String| {
+        let (package, rest) = name.rsplit_once(".Q1").unwrap();
+        let (_, kind) = rest.rsplit_once('.').unwrap();
+        format!("{package}.{kind}")
+    };
+    let names = scripts(&tree.listing).into_keys().map(without_identity);
+    names.filter(|name| name.ends_with("-install")).collect()
+}
+
+#[test]
+fn scripts_for_a_machine_that_is_not_this_one_are_named_or_applied() {
+    let test = "scripts_for_a_machine_that_is_not_this_one_are_named_or_applied";
+    let Some(alpine) = need::alpine(test) else { return };
+    let Some(()) = need::no_handler(test, "aarch64") else { return };
+    let packages = ["alpine-base", "chrony", "openssh"];
+    let ours = || Ours::scratch(&alpine, "rpi-3.13.4", "aarch64", packages);
+    let kept = installing(&ours().tree());
+
+    let refused = ours().with_scripts().run();
+    let report = ours().with_scripts_that_may_fail().report();
+    let warned = ours().with_scripts_that_may_fail().run();
+
+    let lists = ["scripts_not_run", "scripts_applied"].map(|key| listed(&report, key));
+    assert!(lists.iter().all(|list| !list.is_empty()), "{report}");
+    let named = lists.iter().flatten().filter(|script| script.ends_with("-install")).cloned();
+    assert_eq!(named.collect::<BTreeSet<_>>(), kept);
+    assert_eq!(listed(&report, "scripts_run"), [""; 0]);
+    assert_eq!(refused.code(), Some(7), "{refused}");
+    let words = refused.stderr_text();
+    insta::assert_snapshot!(words.split_once("error: ").map(|(_, words)| words).unwrap_or_default());
+    for script in &lists[0] {
+        assert!(words.contains(&format!("  {script}\n")), "{script}: {words}");
+    }
+    assert_eq!(warned.code(), Some(0), "{warned}");
+    assert!(warned.stderr_text().contains("package scripts cannot be run"), "{warned}");
 }
 
 /// Writes down which script it is, its arguments, and what is there just then.
@@ -308,7 +394,7 @@ fn steps_that_fail(workshop: Workshop) -> Steps {
         failing("mended", "2-r0", &[PostUpgrade], "exit 0"),
         failing("early", "1-r0", &[PreInstall], "exit 5"),
         failing("late", "1-r0", &[PostInstall], "kill -9 $$"),
-        package("odd").file("opt/odd/f", "").script(PostInstall, "#!/no/such/shell\n"),
+        package("odd").file("opt/odd/f", "odd").script(PostInstall, "#!/no/such/shell\n"),
         failing("sound", "1-r0", &[PostInstall], "exit 0"),
     ];
     Steps::new(workshop, &first, &["up", "both", "goes", "watches", "mended"], &second)
@@ -338,10 +424,12 @@ fn a_script_that_fails_leaves_what_the_real_apk_leaves_where_it_may() {
         .collect();
     assert_eq!(broken, ["both", "early", "late", "odd", "up", "watches"]);
     let words = ours.outcome.stderr_text();
-    let warnings: String = words.split("warning: ").filter(|text| text.contains("-r0.")).collect();
-    insta::assert_snapshot!(
-        warnings.lines().filter(|line| !line.ends_with(": first")).collect::<Vec<_>>().join("\n")
-    );
+    let warnings = words.split("warning: ").filter(|text| text.starts_with("the script "));
+    let warnings = warnings.flat_map(|text| {
+        let (first, more) = text.split_once('\n').unwrap_or((text, ""));
+        std::iter::once(first).chain(more.lines().take_while(|line| line.starts_with("  ")))
+    });
+    insta::assert_snapshot!(warnings.collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
