@@ -161,7 +161,9 @@ impl BusyboxScript {
     /// would make too: without its shell it fails, and the modules of a kernel are listed by a program.
     pub fn apply(self, tree: &mut Tree, arguments: &[String]) -> Result<Applied, BusyboxError> {
         let needed = if self.shell == USUAL_SHELL { SHELL } else { "bin/busybox" };
-        if !is_there(tree, needed)? {
+        // Old versions have no list of their commands, and say them only when they are run.
+        let has_list = !is_there(tree, "bin/busybox")? || tree.get(&list()).is_some();
+        if !is_there(tree, needed)? || !has_list {
             return Ok(Applied::NotCertain);
         }
         match self.effect {

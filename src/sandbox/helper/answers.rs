@@ -7,7 +7,7 @@
 //! A call that only asks and of which nothing is recorded is made by the kernel. Then the caller may change its
 //! arguments after they were looked at; what it wins is that it is told what is on the disk.
 //!
-//! Source: seccomp_unotify(2), chown(2), stat(2), statx(2), mknod(2), setxattr(2), listxattr(2).
+//! Source: `seccomp_unotify(2)`, chown(2), stat(2), statx(2), mknod(2), setxattr(2), listxattr(2).
 
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -66,6 +66,7 @@ impl Answers<'_> {
         }
     }
 
+    #[expect(clippy::many_single_char_names, reason = "what an argument is is different for each call")]
     fn decide(&mut self, call: &Notification) -> Result<Answer, Errno> {
         let [a, b, c, d, e, _] = call.arguments;
         let of = Caller { memory: Memory { thread: call.thread }, id: call.id };
@@ -389,8 +390,8 @@ fn xattr_name(of: Caller, address: u64) -> Result<Box<str>, Errno> {
 }
 
 /// The lower half of an argument.
-fn lower(argument: u64) -> u32 {
-    (argument & u64::from(u32::MAX)) as u32
+pub(super) fn lower(argument: u64) -> u32 {
+    u32::try_from(argument & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// A descriptor's number.

@@ -8,7 +8,7 @@
 //! In namespaces there are two processes: the first made the namespaces and waits, the second is the first process of
 //! the new pid namespace, with which everything in it dies.
 //!
-//! Source: namespaces(7), user_namespaces(7), pid_namespaces(7); design, "Sandbox".
+//! Source: namespaces(7), `user_namespaces(7)`, `pid_namespaces(7)`; design, "Sandbox".
 
 mod answers;
 mod census;

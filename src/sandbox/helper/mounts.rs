@@ -3,7 +3,7 @@
 //! The workroot is mounted twice. What is mounted over it lies on the second, so that the composer, who has the first,
 //! never sees it.
 //!
-//! Source: mount(2), pivot_root(2), proc(5), tmpfs(5).
+//! Source: mount(2), `pivot_root(2)`, proc(5), tmpfs(5).
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
