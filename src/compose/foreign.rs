@@ -4,7 +4,7 @@
 //! works inside another root directory. Programs of the smaller machine that some include (`x86`'s on `x86_64`) count as
 //! others: their system calls have other numbers, and nobody here would watch over them.
 //!
-//! Source: binfmt_misc (Linux, admin-guide), flag `F`.
+//! Source: Linux, admin-guide, `binfmt_misc`, flag `F`.
 
 use std::path::Path;
 

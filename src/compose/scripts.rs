@@ -125,6 +125,9 @@ impl Explain for ScriptError {
             Self::Failed { ended: Ended::TooLong, .. } => {
                 Some(format!("--script-timeout SECONDS gives scripts more time\n{GO_ON}"))
             }
+            Self::Failed { ended: Ended::NotExecuted(_), .. } => Some(format!(
+                "a script needs what interprets it, as a rule /bin/sh, which busybox-binsh brings\n{GO_ON}"
+            )),
             Self::Failed { .. } => Some(GO_ON.to_owned()),
             Self::NotRun { advice, .. } => {
                 let advice = advice.as_ref().map(|advice| format!("{advice}\n")).unwrap_or_default();
@@ -161,7 +164,7 @@ fn not_run(scripts: &[String]) -> String {
 }
 
 fn indented(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {line}")).collect()
+    lines.iter().fold(String::new(), |text, line| text + "\n  " + line)
 }
 
 /// A script that has its turn.
@@ -205,7 +208,7 @@ pub(super) enum Went {
 /// Where programs run.
 #[derive(Debug)]
 enum Place {
-    Sandbox(Sandbox),
+    Sandbox(Box<Sandbox>),
     /// Nowhere, for a reason, about which something may be done.
     Nowhere {
         reason: String,
@@ -227,7 +230,7 @@ impl<'r> ScriptRunner<'r> {
     pub(super) fn new(options: ScriptOptions, arch: Arch, epoch: Epoch, reporter: &'r dyn Reporter) -> Self {
         let ScriptOptions { policy, sandbox } = options;
         let place = match foreign::obstacle(arch) {
-            None => Place::Sandbox(Sandbox::new(sandbox, epoch.seconds())),
+            None => Place::Sandbox(Box::new(Sandbox::new(sandbox, epoch.seconds()))),
             Some(reason) => Place::Nowhere { reason, advice: Some(foreign::ADVICE.to_owned()) },
         };
         Self { policy, day: epoch.day(), place, reporter, done: ScriptsDone::default() }
@@ -307,5 +310,26 @@ impl<'r> ScriptRunner<'r> {
             Place::Nowhere { .. } => {}
         }
         Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_passed_is_one_and_every_other_end_is_a_failure() {
+        for (ended, kind) in [
+            (Ended::Exited(1), Kind::Script),
+            (Ended::Killed(9), Kind::Script),
+            (Ended::NotExecuted("no".to_owned()), Kind::Script),
+            (Ended::TooLong, Kind::Limit),
+            (Ended::TooMuchMemory, Kind::Limit),
+            (Ended::TooMuchSpace, Kind::Limit),
+        ] {
+            let error = ScriptError::Failed { script: "a-1.trigger".to_owned(), ended, output: Vec::new() };
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("--scripts warn")), "{error}");
+        }
     }
 }
