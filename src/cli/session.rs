@@ -1,5 +1,6 @@
 //! What commands that work with a profile, or fetch, begin with.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -130,7 +131,11 @@ pub(super) fn build_options(shared: &ProfileArgs, context: Option<PathBuf>) -> R
         architectures,
         outputs: Vec::new(),
         // A question is answered as well as it can be.
-        scripts: ScriptOptions { policy: ScriptPolicy::Warn, sandbox: sandbox(std::env::temp_dir()) },
+        scripts: ScriptOptions {
+            policy: ScriptPolicy::Warn,
+            sandbox: sandbox(std::env::temp_dir()),
+            accounts: BTreeMap::new(),
+        },
         epoch: None,
         context,
         today: today(),

@@ -17,7 +17,11 @@ const REQUESTS: [(&str, &str, &[&str]); 6] = [
     ("web", OVER_A_BASE, &["nginx@php7", "php7-fpm@php7"]),
     ("certificates", OVER_A_BASE, &["ca-certificates"]),
     ("time", FROM_SCRATCH, &["chrony", "tzdata", "alpine-base"]),
-    ("disc", FROM_SCRATCH, &["alpine-base", "openssh", "chrony", "dhcpcd", "doas", "tiny-cloud-alpine", "openrc"]),
+    (
+        "disc",
+        FROM_SCRATCH,
+        &["alpine-base", "openssh", "chrony", "dhcpcd", "doas", "tiny-cloud-alpine", "openrc"],
+    ),
 ];
 
 const OVER_A_BASE: &str = r#"
@@ -116,7 +120,10 @@ fn where_namespaces_are_refused_root_is_told_and_others_are_refused() {
     let build = || dir.command().args(["--profile", "services.toml", "-o", "x.tar"]);
 
     let warned = build().under(REFUSE).success();
-    assert!(warned.stderr_text().contains("warning: package scripts are shut in by chroot alone"), "{warned}");
+    assert!(
+        warned.stderr_text().contains("warning: package scripts are shut in by chroot alone"),
+        "{warned}"
+    );
 
     let refused = build().args(["--sandbox", "namespaces"]).under(REFUSE).fails_with(7);
     let said = refused.stderr_text();

@@ -1,5 +1,6 @@
 //! What fetching and building need, for tests of the library.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -26,5 +27,5 @@ pub(crate) fn script_options(policy: ScriptPolicy) -> ScriptOptions {
         limits,
         directory: std::env::temp_dir(),
     };
-    ScriptOptions { policy, sandbox }
+    ScriptOptions { policy, sandbox, accounts: BTreeMap::new() }
 }
