@@ -11,6 +11,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Accounts that scripts add keep their numbers.
+mod account_numbers;
 /// Scripts that only add accounts, against BusyBox.
 mod account_scripts;
 /// Layers and archives as other programs read them.
