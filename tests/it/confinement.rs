@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::command::{Dir, TestCommand};
 use crate::support::data::Alpine;
+use crate::support::listing::Listing;
 use crate::support::{files, need};
 
 /// What is built with its scripts run: a name, what is said of Alpine, and the packages.
@@ -134,6 +135,55 @@ fn where_namespaces_are_refused_root_is_told_and_others_are_refused() {
     assert!(names.iter().all(|name| !name.contains("sandbox")), "{names:?}");
 }
 
+/// Registers the handler `$1` for programs of aarch64, in a namespace where that is nobody else's matter.
+const REGISTER: &str = r#"
+set -eu
+mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+magic='\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00'
+mask='\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff'
+printf ":qemu-aarch64:M::$magic:$mask:$1:F" >/proc/sys/fs/binfmt_misc/register
+shift
+exec "$@"
+"#;
+
+#[test]
+fn scripts_for_another_machine_run_where_a_handler_for_its_programs_is_registered() {
+    let test = "scripts_for_another_machine_run_where_a_handler_for_its_programs_is_registered";
+    let Some(alpine) = need::alpine(test) else { return };
+    let Some(()) = need::root(test) else { return };
+    let Some(qemu) = need::program(test, "qemu-aarch64-static") else { return };
+    let dir = Dir::new();
+    dir.write(
+        "p.toml",
+        format!(
+            "[alpine]\nrelease = \"3.13\"\narch = [\"aarch64\"]\nmirror = [{:?}]\nbase = \"scratch\"\n\
+             repositories = [{:?}]\n[packages]\nruntime = [\"alpine-base\", \"chrony\"]\n",
+            alpine.mirror(),
+            alpine.repository("rpi-3.13.4"),
+        ),
+    );
+    let build = || dir.command().args(["--profile", "p.toml", "-o", "type=tar,dest=x.tar"]);
+    let qemu = qemu.to_string_lossy().into_owned();
+    let register = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", REGISTER, "sh", &qemu];
+
+    let outcome = build().args(["--format", "json"]).under(register).success();
+
+    let report = outcome.stdout_json();
+    assert_eq!(report["scripts_not_run"], serde_json::json!([]), "{outcome}");
+    let ran: Vec<&str> = report["scripts_run"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
+    // The first makes the links that later ones run, of a BusyBox that has no list of them; the other gives root's
+    // shadow file to the group of shadow.
+    for script in ["busybox-1.32.1-r5.post-install", "alpine-baselayout-3.2.0-r8.post-install"] {
+        assert!(ran.contains(&script), "{outcome}");
+    }
+    assert!(!outcome.stderr_text().contains("not found"), "{outcome}");
+    let listing = Listing::of_tar_file(&dir.join("x.tar"));
+    assert_eq!(listing.entry("bin/chown").link.as_deref(), Some("/bin/busybox"));
+    let shadow = listing.entry("etc/shadow");
+    assert_eq!((shadow.uid, shadow.gid, shadow.mode & 0o7777), (0, 42, 0o640));
+    assert!(listing.text("etc/passwd").contains("\nchrony:x:100:101:chrony:/var/log/chrony:/sbin/nologin\n"));
+}
+
 #[test]
 fn no_line_of_shadow_carries_the_day_of_the_build() {
     let test = "no_line_of_shadow_carries_the_day_of_the_build";
@@ -143,7 +193,7 @@ fn no_line_of_shadow_carries_the_day_of_the_build() {
     // A script that is more than certain, so that it runs.
     for name in ["time", "services", "disc"] {
         dir.command().args(["--profile", &format!("{name}.toml"), "-o", "type=tar,dest=x.tar"]).success();
-        let listing = crate::support::listing::Listing::of_tar(dir.read("x.tar").as_slice());
+        let listing = Listing::of_tar(dir.read("x.tar").as_slice());
         let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;
         for line in listing.text("etc/shadow").lines() {
             let day = line.split(':').nth(2).unwrap();
