@@ -21,7 +21,7 @@ use crate::store::Store;
 
 /// What a script may use: more than any of Alpine's does.
 const LIMITS: Limits =
-    Limits { time: Duration::from_secs(300), processes: 1024, memory: 4 << 30, space: 8 << 30 };
+    Limits { time: Duration::from_secs(300), processes: 1024, memory: 4 << 30, space: 4 << 30 };
 
 /// A command at work: whom it tells, where it keeps things, how it reaches others. Ctrl-C stops it.
 pub(super) struct Session<'a> {
