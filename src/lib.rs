@@ -22,13 +22,13 @@
 //! | 8 | `main.rs`, [`cli`] | arguments, a file per command, progress, error rendering: all that prints |
 //! | 6 | [`compose`] | the pipeline, a file a step |
 //! | 5 | [`fetch`] | where bytes come from: http, directories, releases, repositories, the base |
-//! | 4 | [`store`], [`image`] | the content-addressed cache; layer, config, archive, OCI layout, Dockerfile |
+//! | 4 | [`store`], [`sandbox`], [`image`] | the content-addressed cache; programs run inside a root; layer, config, archive, OCI layout, Dockerfile |
 //! | 3 | [`tree`], [`solve`], [`profile`], [`elf`] | the root filesystem, the solver, the profile, facts of one file |
 //! | 2 | [`apk`] | apk's formats, pure: bytes in, values out |
 //! | 1 | [`archive`] | gzip members, chunked compression, tar framing |
 //! | 0 | [`arch`], [`content`], [`digest`], [`kind`], [`path`], [`report`], [`root`] | small leaves |
 //!
-//! Floors 0 to 3 touch neither network nor disk, [`root`] aside.
+//! Floors 0 to 3 touch neither network nor disk, [`root`] aside. All unsafe code is in one file of [`sandbox`].
 
 pub mod apk;
 pub mod arch;

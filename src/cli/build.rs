@@ -1,5 +1,6 @@
 //! `apkcompose build`, which is also `apkcompose` alone.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ fn scripts(arguments: &Build, directory: PathBuf) -> ScriptOptions {
         Scripts::Warn => ScriptPolicy::Warn,
         Scripts::Skip => ScriptPolicy::Skip,
     };
-    ScriptOptions { policy, sandbox }
+    ScriptOptions { policy, sandbox, accounts: BTreeMap::new() }
 }
 
 /// `--epoch`, else `SOURCE_DATE_EPOCH`.

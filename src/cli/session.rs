@@ -1,5 +1,6 @@
 //! What commands that work with a profile, or fetch, begin with.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,7 +21,7 @@ use crate::store::Store;
 
 /// What a script may use: more than any of Alpine's does.
 const LIMITS: Limits =
-    Limits { time: Duration::from_secs(300), processes: 1024, memory: 4 << 30, space: 8 << 30 };
+    Limits { time: Duration::from_secs(300), processes: 1024, memory: 4 << 30, space: 4 << 30 };
 
 /// A command at work: whom it tells, where it keeps things, how it reaches others. Ctrl-C stops it.
 pub(super) struct Session<'a> {
@@ -130,7 +131,11 @@ pub(super) fn build_options(shared: &ProfileArgs, context: Option<PathBuf>) -> R
         architectures,
         outputs: Vec::new(),
         // A question is answered as well as it can be.
-        scripts: ScriptOptions { policy: ScriptPolicy::Warn, sandbox: sandbox(std::env::temp_dir()) },
+        scripts: ScriptOptions {
+            policy: ScriptPolicy::Warn,
+            sandbox: sandbox(std::env::temp_dir()),
+            accounts: BTreeMap::new(),
+        },
         epoch: None,
         context,
         today: today(),

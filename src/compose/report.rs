@@ -2,6 +2,8 @@
 //!
 //! Plain values, serialised as `--format json` prints them. Nothing is decided here.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 
 use super::answer::ResolvedStep;
@@ -10,6 +12,7 @@ use super::scripts::ScriptsDone;
 use super::stage::Staged;
 use crate::digest::Sha256;
 use crate::sandbox::Counters;
+use crate::tree::accounts::AddedAccounts;
 
 /// What a build, or a plan, has come to.
 #[derive(Debug, Clone, Serialize)]
@@ -49,6 +52,8 @@ pub struct ArchReport {
     pub scripts_applied: Vec<String>,
     /// Package scripts that could not be run.
     pub scripts_not_run: Vec<String>,
+    /// The accounts that package scripts added, by package.
+    pub accounts: BTreeMap<String, AddedAccounts>,
     /// What was written to a disk, and read back, for scripts to run.
     pub materialised: Counters,
     /// Changed files that stayed in place of a package's.
@@ -150,6 +155,7 @@ pub(super) fn arch_report(prepared: &Prepared, notes: Notes, image: Option<Repor
         scripts_run: notes.scripts.run,
         scripts_applied: notes.scripts.applied,
         scripts_not_run: notes.scripts.not_run,
+        accounts: notes.scripts.accounts,
         materialised: notes.scripts.materialised,
         kept: notes.kept,
         lost: notes.lost,

@@ -6,6 +6,8 @@
 //!
 //! Source: design, "Staging", "Sandbox"; spec apk v2, "Install semantics", Scripts; measured on apk 2.14.4.
 
+use std::collections::BTreeMap;
+
 use super::foreign;
 use crate::apk::package::ScriptKind;
 use crate::arch::Arch;
@@ -15,9 +17,9 @@ use crate::report::Reporter;
 use crate::sandbox::{Counters, Ended, Program, Run, Sandbox, SandboxError, SandboxOptions};
 use crate::tree::Tree;
 use crate::tree::account_script::{AccountScript, Applied};
-use crate::tree::accounts::AccountError;
+use crate::tree::accounts::{AccountError, AccountsBefore, AddedAccounts, HeldNumbers};
 use crate::tree::busybox::{BusyboxError, BusyboxScript};
-use crate::tree::shadow::{AccountFiles, AccountFilesError};
+use crate::tree::shadow::{ShadowBefore, ShadowError};
 
 /// The search path of scripts.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -41,6 +43,9 @@ pub struct ScriptOptions {
     pub policy: ScriptPolicy,
     /// Where they run.
     pub sandbox: SandboxOptions,
+    /// The accounts that scripts added when this was built before, by package: those accounts keep their numbers,
+    /// whatever other packages there are now.
+    pub accounts: BTreeMap<String, AddedAccounts>,
 }
 
 /// What was done with scripts, each as `package-version.kind`.
@@ -52,6 +57,8 @@ pub struct ScriptsDone {
     pub applied: Vec<String>,
     /// Those that could not be run.
     pub not_run: Vec<String>,
+    /// The accounts that they added, by package.
+    pub accounts: BTreeMap<String, AddedAccounts>,
     /// What it took to run them.
     pub materialised: Counters,
 }
@@ -93,11 +100,11 @@ pub enum ScriptError {
     },
     /// What a script made of the accounts cannot be read.
     #[error("the script {script} left accounts that cannot be used: {error}")]
-    AccountFiles {
+    Shadow {
         /// The script, as `package-version.kind`.
         script: String,
         /// What is wrong with them.
-        error: AccountFilesError,
+        error: ShadowError,
     },
     /// The sandbox failed.
     #[error(transparent)]
@@ -113,7 +120,7 @@ impl Explain for ScriptError {
             Self::Failed { .. } | Self::NotRun { .. } => Kind::Script,
             Self::Busybox(error) => error.kind(),
             Self::Accounts { error, .. } => error.kind(),
-            Self::AccountFiles { error, .. } => error.kind(),
+            Self::Shadow { error, .. } => error.kind(),
             Self::Sandbox(error) => error.kind(),
         }
     }
@@ -138,7 +145,7 @@ impl Explain for ScriptError {
             }
             Self::Busybox(error) => error.hint(),
             Self::Accounts { error, .. } => error.hint(),
-            Self::AccountFiles { error, .. } => error.hint(),
+            Self::Shadow { error, .. } => error.hint(),
             Self::Sandbox(error) => error.hint(),
         }
     }
@@ -222,18 +229,20 @@ pub(super) struct ScriptRunner<'r> {
     day: i64,
     place: Place,
     reporter: &'r dyn Reporter,
+    /// The accounts that scripts added before, by package.
+    recorded: BTreeMap<String, AddedAccounts>,
     done: ScriptsDone,
 }
 
 impl<'r> ScriptRunner<'r> {
     /// Runs scripts of packages for `arch`; `epoch` stands for "now" in the image.
     pub(super) fn new(options: ScriptOptions, arch: Arch, epoch: Epoch, reporter: &'r dyn Reporter) -> Self {
-        let ScriptOptions { policy, sandbox } = options;
+        let ScriptOptions { policy, sandbox, accounts } = options;
         let place = match foreign::obstacle(arch) {
             None => Place::Sandbox(Box::new(Sandbox::new(sandbox, epoch.seconds()))),
             Some(reason) => Place::Nowhere { reason, advice: Some(foreign::ADVICE.to_owned()) },
         };
-        Self { policy, day: epoch.day(), place, reporter, done: ScriptsDone::default() }
+        Self { policy, day: epoch.day(), place, reporter, recorded: accounts, done: ScriptsDone::default() }
     }
 
     /// Whether scripts run, and what they do is to be done.
@@ -241,11 +250,36 @@ impl<'r> ScriptRunner<'r> {
         self.policy != ScriptPolicy::Skip
     }
 
-    /// Runs `script` in `tree`, or does what it would do.
+    /// Runs `script` in `tree`, or does what it would do, and notes the accounts that it adds.
     pub(super) fn run(&mut self, tree: &mut Tree, script: &Script<'_>) -> Result<Went, ScriptError> {
         if !self.runs() {
             return Ok(Went::Well);
         }
+        let of_accounts = |error| ScriptError::Accounts { script: script.name(), error };
+        let before = AccountsBefore::of(tree).map_err(of_accounts)?;
+        let held = self.prepare_accounts(tree, script.package).map_err(of_accounts)?;
+        let went = self.run_or_apply(tree, script)?;
+        held.release(tree).map_err(of_accounts)?;
+        let added = before.added_in(tree).map_err(of_accounts)?;
+        if !added.is_empty() {
+            self.done.accounts.entry(script.package.to_owned()).or_default().extend(added);
+        }
+        Ok(went)
+    }
+
+    /// Makes the accounts that the scripts of `package` added before; for one that is not known, holds the numbers of
+    /// all others'.
+    fn prepare_accounts(&self, tree: &mut Tree, package: &str) -> Result<HeldNumbers, AccountError> {
+        match self.recorded.get(package) {
+            Some(recorded) => {
+                recorded.make(tree, self.day)?;
+                HeldNumbers::hold(tree, [])
+            }
+            None => HeldNumbers::hold(tree, self.recorded.values()),
+        }
+    }
+
+    fn run_or_apply(&mut self, tree: &mut Tree, script: &Script<'_>) -> Result<Went, ScriptError> {
         let name = script.name();
         if script.apply(tree, self.day)? == Applied::Done {
             self.done.applied.push(name);
@@ -280,8 +314,8 @@ impl<'r> ScriptRunner<'r> {
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let program =
             Program { name, text: script.text, arguments: &script.arguments, environment: &environment };
-        let of_accounts = |error| ScriptError::AccountFiles { script: name.to_owned(), error };
-        let accounts = AccountFiles::of(tree).map_err(of_accounts)?;
+        let of_accounts = |error| ScriptError::Shadow { script: name.to_owned(), error };
+        let shadow = ShadowBefore::of(tree).map_err(of_accounts)?;
         let run = match sandbox.run(tree, &program, self.reporter) {
             Ok(run) => run,
             Err(error @ SandboxError::Unavailable { .. }) => {
@@ -290,7 +324,7 @@ impl<'r> ScriptRunner<'r> {
             }
             Err(error) => return Err(error.into()),
         };
-        accounts.settle(tree, self.day).map_err(of_accounts)?;
+        shadow.settle(tree, self.day).map_err(of_accounts)?;
         Ok(Some(run))
     }
 

@@ -1,36 +1,30 @@
-//! What a program leaves in the files of accounts that depends on the day it ran, brought to the image's own.
+//! The days in `/etc/shadow`, brought to the image's own.
 //!
-//! `adduser` and `passwd` write the day into the lines of `/etc/shadow`, and busybox copies each file of accounts aside
-//! before it changes it: a copy that nobody needs in an image, and that has such days too.
+//! `adduser` and `passwd` write the day on which they run into a line; an image built on another day would differ.
 //!
 //! Source: shadow(5); design, "Staging"; measured on busybox 1.36.1.
 
 use std::collections::HashSet;
 
-use super::{Inode, InodeKind, NameError, Tree};
+use super::{InodeKind, NameError, Tree};
 use crate::content::{Content, ContentError};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
 /// The file with the days.
 const SHADOW: &str = "etc/shadow";
-/// The copies.
-const COPIES: [&str; 3] = ["etc/passwd-", "etc/group-", "etc/shadow-"];
 /// Which field of a line is the day, counted from 0.
 const DAY: usize = 2;
 /// The longest file that is read, in bytes; a longer one has no accounts.
 const MAX_FILE: u64 = 16 << 20;
 
-/// The files of accounts before a program runs.
+/// The shadow file before a program runs, if there is one.
 #[derive(Debug)]
-pub struct AccountFiles {
-    shadow: Option<Content>,
-    copies: [Option<Inode>; 3],
-}
+pub struct ShadowBefore(Option<Content>);
 
-/// Why the files of accounts cannot be brought to the image's day.
+/// Why the shadow file cannot be brought to the image's day.
 #[derive(Debug, thiserror::Error)]
-pub enum AccountFilesError {
+pub enum ShadowError {
     /// The file cannot be read.
     #[error("cannot read /{SHADOW}: {0}")]
     Content(#[from] ContentError),
@@ -39,7 +33,7 @@ pub enum AccountFilesError {
     Name(#[from] NameError),
 }
 
-impl Explain for AccountFilesError {
+impl Explain for ShadowError {
     fn kind(&self) -> Kind {
         match self {
             Self::Content(error) => error.kind(),
@@ -48,29 +42,20 @@ impl Explain for AccountFilesError {
     }
 }
 
-impl AccountFiles {
-    /// What `tree` has of them.
-    pub fn of(tree: &Tree) -> Result<Self, AccountFilesError> {
-        let shadow = shadow(tree)?.and_then(|path| content(tree, &path));
-        Ok(Self { shadow, copies: COPIES.map(|copy| tree.get(&path(copy)).cloned()) })
+impl ShadowBefore {
+    /// What `tree` has.
+    pub fn of(tree: &Tree) -> Result<Self, ShadowError> {
+        Ok(Self(shadow(tree)?.and_then(|path| content(tree, &path))))
     }
 
-    /// Gives the lines of the shadow file that are new or changed in `tree` the number `day`, counted from 1970, where
-    /// they have one, and puts the copies back that were there before.
-    pub fn settle(self, tree: &mut Tree, day: i64) -> Result<(), AccountFilesError> {
-        for (copy, before) in COPIES.map(path).into_iter().zip(self.copies) {
-            match before {
-                Some(before) if tree.get(&copy) != Some(&before) => drop(tree.insert(copy, before)?),
-                None if !tree.is_directory(&copy) => tree.remove(&copy)?,
-                Some(_) | None => {}
-            }
-        }
+    /// Gives the lines that are new or changed in `tree` the number `day`, counted from 1970, where they have one.
+    pub fn settle(self, tree: &mut Tree, day: i64) -> Result<(), ShadowError> {
         let Some(path) = shadow(tree)? else { return Ok(()) };
         let Some(after) = content(tree, &path) else { return Ok(()) };
-        if self.shadow.as_ref() == Some(&after) {
+        if self.0.as_ref() == Some(&after) {
             return Ok(());
         }
-        let before = self.shadow.map_or(Ok(Vec::new()), |content| content.to_vec())?;
+        let before = self.0.map_or(Ok(Vec::new()), |content| content.to_vec())?;
         let settled = with_day(&before, &after.to_vec()?, day);
         if let Some(inode) = tree.get_mut(&path) {
             inode.kind = InodeKind::File(Content::of_bytes(settled));
@@ -79,13 +64,9 @@ impl AccountFiles {
     }
 }
 
-fn path(text: &str) -> TreePath {
-    TreePath::relative(text).unwrap_or_default()
-}
-
 /// Where the shadow file is, if there is one.
 fn shadow(tree: &Tree) -> Result<Option<TreePath>, NameError> {
-    let path = tree.resolve(&path(SHADOW))?;
+    let path = tree.resolve(&TreePath::relative(SHADOW).unwrap_or_default())?;
     Ok(tree.get(&path).is_some().then_some(path))
 }
 
@@ -118,8 +99,8 @@ fn with_day(before: &[u8], after: &[u8], day: i64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::made::{has, path, text};
-    use crate::tree::{Mode, Origin, Owner};
+    use crate::tree::made::{path, text};
+    use crate::tree::{Inode, Mode, Origin, Owner};
 
     fn write(tree: &mut Tree, name: &str, text: &str) {
         let kind = InodeKind::File(Content::of_bytes(text.as_bytes()));
@@ -132,7 +113,7 @@ mod tests {
     fn new_and_changed_lines_get_the_day_where_they_have_one() {
         let mut tree = Tree::new();
         write(&mut tree, "etc/shadow", "root:*::0:::::\nbin:!:19000:0:99999:7:::\nold:!:19000:0:::::\n");
-        let before = AccountFiles::of(&tree).unwrap();
+        let before = ShadowBefore::of(&tree).unwrap();
         let after = "root:x:20000:0:::::\nbin:!:19000:0:99999:7:::\nold:y:20000:0:::::\nnew:!:20000:0:::::\nodd:!::0\nno";
         write(&mut tree, "etc/shadow", after);
 
@@ -148,27 +129,11 @@ mod tests {
     #[test]
     fn a_file_that_is_new_has_new_lines_only() {
         let mut tree = Tree::new();
-        let before = AccountFiles::of(&tree).unwrap();
+        let before = ShadowBefore::of(&tree).unwrap();
         write(&mut tree, "etc/shadow", "new:!:20000:0:::::\n");
 
         before.settle(&mut tree, -3).unwrap();
 
         assert_eq!(text(&tree, "etc/shadow"), "new:!:-3:0:::::\n");
-    }
-
-    #[test]
-    fn copies_that_a_program_made_go_and_those_that_were_there_come_back() {
-        let mut tree = Tree::new();
-        write(&mut tree, "etc/passwd-", "of the base");
-        write(&mut tree, "etc/group-", "of the base");
-        let before = AccountFiles::of(&tree).unwrap();
-        write(&mut tree, "etc/passwd-", "changed");
-        write(&mut tree, "etc/shadow-", "new:!:20000:0:::::\n");
-        tree.remove(&path("etc/group-")).unwrap();
-
-        before.settle(&mut tree, 7).unwrap();
-
-        assert_eq!(["etc/passwd-", "etc/group-"].map(|name| text(&tree, name)), ["of the base"; 2]);
-        assert!(!has(&tree, "etc/shadow-"));
     }
 }

@@ -1,5 +1,6 @@
 //! What fetching and building need, for tests of the library.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -19,12 +20,12 @@ pub(crate) fn fetcher<'a>(store: &'a Store, jobs: usize, reporter: &'a dyn Repor
 
 /// What becomes of scripts, which run as the command line runs them.
 pub(crate) fn script_options(policy: ScriptPolicy) -> ScriptOptions {
-    let limits = Limits { time: Duration::from_secs(300), processes: 1024, memory: 4 << 30, space: 8 << 30 };
+    let limits = Limits { time: Duration::from_secs(300), processes: 1024, memory: 4 << 30, space: 4 << 30 };
     let sandbox = SandboxOptions {
         helper: PathBuf::from(env!("CARGO_BIN_EXE_apkcompose")),
         confinement: Confinement::Auto,
         limits,
         directory: std::env::temp_dir(),
     };
-    ScriptOptions { policy, sandbox }
+    ScriptOptions { policy, sandbox, accounts: BTreeMap::new() }
 }

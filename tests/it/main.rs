@@ -11,6 +11,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Accounts that scripts add keep their numbers.
+mod account_numbers;
 /// Scripts that only add accounts, against BusyBox.
 mod account_scripts;
 /// Layers and archives as other programs read them.
@@ -23,6 +25,8 @@ mod base_proof;
 mod built_in_profiles;
 /// The command line as its users meet it.
 mod command_line;
+/// Package scripts in every confinement: the same bytes.
+mod confinement;
 // The example that builds the repository uses another part of it.
 #[allow(dead_code, reason = "shared with the example")]
 #[path = "../../demo/mod.rs"]

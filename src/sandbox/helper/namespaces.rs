@@ -5,6 +5,8 @@
 //!
 //! Source: `user_namespaces(7)`, `mount_namespaces(7)`.
 
+use std::io;
+
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::process::Signal;
@@ -27,7 +29,7 @@ pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWNET
         | UnshareFlags::NEWCGROUP;
-    system::unshare(namespaces).map_err(Failure::at("make namespaces"))?;
+    system::unshare(namespaces).map_err(|error| Failure::at("make namespaces")(explained(error)))?;
     // Without it nobody but root may say which groups there are.
     say("/proc/self/setgroups", "deny")?;
     say("/proc/self/uid_map", &format!("0 {user} 1"))?;
@@ -61,6 +63,14 @@ pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
             };
             Ok(Begun::Here(place))
         }
+    }
+}
+
+/// The system's words for too many namespaces are those for a full disk.
+fn explained(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull => io::Error::other("no more of them are allowed"),
+        _ => error,
     }
 }
 

@@ -125,6 +125,13 @@ impl AddedAccounts {
         self.groups.is_empty() && self.users.is_empty() && self.members.is_empty()
     }
 
+    /// Takes over what another script of the package added.
+    pub fn extend(&mut self, other: Self) {
+        self.groups.extend(other.groups);
+        self.users.extend(other.users);
+        self.members.extend(other.members);
+    }
+
     /// Makes them in `tree`, to be found by the script that added them once; what is there with the same
     /// number is left alone, and in a tree without accounts nothing happens.
     ///

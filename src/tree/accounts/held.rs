@@ -29,13 +29,13 @@ impl HeldNumbers {
         tree: &mut Tree,
         recorded: impl IntoIterator<Item = &'a AddedAccounts>,
     ) -> Result<Self, AccountError> {
-        if !super::can_add(tree) {
-            return Ok(Self { before: Vec::new() });
-        }
         let (mut users, mut groups) = (Vec::new(), Vec::new());
         for added in recorded {
             users.extend(added.users.iter().map(|user| user.uid));
             groups.extend(added.groups.iter().map(|group| group.gid));
+        }
+        if (users.is_empty() && groups.is_empty()) || !super::can_add(tree) {
+            return Ok(Self { before: Vec::new() });
         }
         let mut texts = Texts::read(tree)?;
         for uid in users {
