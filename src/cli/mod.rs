@@ -25,13 +25,20 @@ use std::process::ExitCode;
 use args::{Arguments, Command};
 use render::Failure;
 
+use crate::kind::Kind;
 use crate::sandbox::helper;
 
 /// Runs the command and returns its exit code.
 pub fn main() -> ExitCode {
     // Before anything else: a helper must never have more than one thread.
     if helper::is_meant() {
-        return helper::main().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        return match helper::main() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => {
+                render::words("error: apkcompose starts this itself, where package scripts run\n");
+                ExitCode::from(Kind::Usage.exit_code())
+            }
+        };
     }
     let arguments = Arguments::of_process();
     allow_many_open_files();

@@ -32,9 +32,6 @@ use crate::report::Reporter;
 use crate::store::{Expanded, Store};
 use crate::tree::overlay::Overlaid;
 
-/// Seconds in a day.
-const DAY: i64 = 86_400;
-
 /// How to build.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
@@ -325,7 +322,7 @@ fn additions(prepared: &Prepared, files: Vec<Overlaid>, epoch: Epoch) -> Additio
     Additions {
         groups,
         users,
-        day: epoch.seconds().div_euclid(DAY),
+        epoch,
         overlaid: files,
         root: match profile.image.root_account {
             RootAccount::Locked => RootPassword::Locked,

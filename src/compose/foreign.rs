@@ -1,9 +1,10 @@
 //! Whether programs of an architecture run on this machine.
 //!
-//! The machine's own do, and those of the smaller one that it includes; others where a handler is registered for them,
-//! as qemu-user's packages do, in a way that it works inside another root directory.
+//! The machine's own do; others where a handler is registered for them, as qemu-user's packages do, in a way that it
+//! works inside another root directory. Programs of the smaller machine that some include (`x86`'s on `x86_64`) count as
+//! others: their system calls have other numbers, and nobody here would watch over them.
 //!
-//! Source: binfmt_misc (Linux, admin-guide), flag `F`.
+//! Source: Linux, admin-guide, `binfmt_misc`, flag `F`.
 
 use std::path::Path;
 
@@ -12,12 +13,15 @@ use crate::root;
 
 /// Where handlers are registered.
 const HANDLERS: &str = "/proc/sys/fs/binfmt_misc";
+/// What may be done where there is no such handler.
+pub(super) const ADVICE: &str =
+    "register qemu-user for it, as the packages qemu-user-static and binfmt-support do";
 /// No description of a handler is longer, in bytes.
 const MAX_HANDLER: u64 = 64 * 1024;
 
 /// Why programs for `arch` do not run here; nothing if they may.
 pub(super) fn obstacle(arch: Arch) -> Option<String> {
-    if is_run_by_this_machine(arch) {
+    if Arch::of_this_machine() == Some(arch) {
         return None;
     }
     let machine = std::env::consts::ARCH;
@@ -27,17 +31,10 @@ pub(super) fn obstacle(arch: Arch) -> Option<String> {
     match handler {
         Ok(Handler::Works) => None,
         Ok(Handler::Disabled) => Some(format!("the handler {name} for programs of {arch} is disabled")),
-        Ok(Handler::OutsideOnly) => {
-            Some(format!("the handler {name} for programs of {arch} works in no other root directory (flag F)"))
-        }
+        Ok(Handler::OutsideOnly) => Some(format!(
+            "the handler {name} for programs of {arch} works in no other root directory (flag F)"
+        )),
         Err(_) => Some(format!("this machine ({machine}) has no handler for programs of {arch}")),
-    }
-}
-
-fn is_run_by_this_machine(arch: Arch) -> bool {
-    match (Arch::of_this_machine(), arch) {
-        (Some(Arch::X86_64), Arch::X86) | (Some(Arch::Aarch64 | Arch::Armv7), Arch::Armhf | Arch::Armv7) => true,
-        (ours, _) => ours == Some(arch),
     }
 }
 
@@ -86,7 +83,9 @@ mod tests {
     fn a_handler_works_if_it_is_enabled_and_was_opened_when_it_was_registered() {
         // As the kernel shows what Debian's qemu-user-static registers.
         let text = |state: &str, flags: &str| {
-            format!("{state}\ninterpreter /usr/libexec/qemu-binfmt/aarch64-binfmt-P\nflags: {flags}\noffset 0\n")
+            format!(
+                "{state}\ninterpreter /usr/libexec/qemu-binfmt/aarch64-binfmt-P\nflags: {flags}\noffset 0\n"
+            )
         };
         assert_eq!(Handler::of(&text("enabled", "POCF")), Handler::Works);
         assert_eq!(Handler::of(&text("enabled", "POC")), Handler::OutsideOnly);

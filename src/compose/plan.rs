@@ -395,7 +395,8 @@ fn plan(profile: &Profile, request: &solve::Request, answer: &Answer<'_>) -> Res
         });
     }
     let newest_build = of_image().filter_map(Package::build_time).max();
-    let order = answer.solution.order.iter().filter_map(|source| Some(answer.package(*source)?.name().to_owned()));
+    let order =
+        answer.solution.order.iter().filter_map(|source| Some(answer.package(*source)?.name().to_owned()));
     let order = order.collect();
     Ok(Plan { arch: request.arch, world: request.world.clone(), steps, order, newest_build, package_count })
 }

@@ -9,18 +9,18 @@
 use super::foreign;
 use crate::apk::package::ScriptKind;
 use crate::arch::Arch;
+use crate::image::Epoch;
 use crate::kind::{Explain, Kind};
 use crate::report::Reporter;
 use crate::sandbox::{Counters, Ended, Program, Run, Sandbox, SandboxError, SandboxOptions};
 use crate::tree::Tree;
+use crate::tree::account_script::{AccountScript, Applied};
+use crate::tree::accounts::AccountError;
 use crate::tree::busybox::{BusyboxError, BusyboxScript};
 use crate::tree::shadow::{AccountFiles, AccountFilesError};
 
 /// The search path of scripts.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Seconds in a day.
-const DAY: i64 = 86_400;
 
 /// What becomes of package scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,7 +61,7 @@ pub struct ScriptsDone {
 #[non_exhaustive]
 pub enum ScriptError {
     /// A script failed.
-    #[error("{script} {how}{}", indented(.output), how = how(.ended))]
+    #[error("the script {script} {how}{}", indented(.output), how = how(.ended))]
     Failed {
         /// The script, as `package-version.kind`.
         script: String,
@@ -75,15 +75,25 @@ pub enum ScriptError {
     NotRun {
         /// Why not.
         reason: String,
+        /// What could be done about it.
+        advice: Option<String>,
         /// Which ones, as `package-version.kind`.
         scripts: Vec<String>,
     },
     /// The links of BusyBox could not be made.
     #[error(transparent)]
     Busybox(#[from] BusyboxError),
-    /// What a script made of the accounts cannot be read.
-    #[error("{script} left accounts that cannot be used: {error}")]
+    /// The accounts that a script adds to cannot be read or written.
+    #[error("the script {script} cannot add accounts: {error}")]
     Accounts {
+        /// The script, as `package-version.kind`.
+        script: String,
+        /// What is wrong with them.
+        error: AccountError,
+    },
+    /// What a script made of the accounts cannot be read.
+    #[error("the script {script} left accounts that cannot be used: {error}")]
+    AccountFiles {
         /// The script, as `package-version.kind`.
         script: String,
         /// What is wrong with them.
@@ -97,10 +107,13 @@ pub enum ScriptError {
 impl Explain for ScriptError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Failed { ended: Ended::TooLong | Ended::TooMuchMemory | Ended::TooMuchSpace, .. } => Kind::Limit,
+            Self::Failed { ended: Ended::TooLong | Ended::TooMuchMemory | Ended::TooMuchSpace, .. } => {
+                Kind::Limit
+            }
             Self::Failed { .. } | Self::NotRun { .. } => Kind::Script,
             Self::Busybox(error) => error.kind(),
             Self::Accounts { error, .. } => error.kind(),
+            Self::AccountFiles { error, .. } => error.kind(),
             Self::Sandbox(error) => error.kind(),
         }
     }
@@ -112,13 +125,20 @@ impl Explain for ScriptError {
             Self::Failed { ended: Ended::TooLong, .. } => {
                 Some(format!("--script-timeout SECONDS gives scripts more time\n{GO_ON}"))
             }
+            Self::Failed { ended: Ended::NotExecuted(_), .. } => Some(format!(
+                "a script needs what interprets it, as a rule /bin/sh, which busybox-binsh brings\n{GO_ON}"
+            )),
             Self::Failed { .. } => Some(GO_ON.to_owned()),
-            Self::NotRun { .. } => Some(
-                "--scripts warn makes the image without what they would do in it; --scripts skip does so silently"
-                    .to_owned(),
-            ),
+            Self::NotRun { advice, .. } => {
+                let advice = advice.as_ref().map(|advice| format!("{advice}\n")).unwrap_or_default();
+                Some(format!(
+                    "{advice}--scripts warn makes the image without what they would do in it; \
+                     --scripts skip does so silently"
+                ))
+            }
             Self::Busybox(error) => error.hint(),
             Self::Accounts { error, .. } => error.hint(),
+            Self::AccountFiles { error, .. } => error.hint(),
             Self::Sandbox(error) => error.hint(),
         }
     }
@@ -144,7 +164,7 @@ fn not_run(scripts: &[String]) -> String {
 }
 
 fn indented(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {line}")).collect()
+    lines.iter().fold(String::new(), |text, line| text + "\n  " + line)
 }
 
 /// A script that has its turn.
@@ -168,12 +188,13 @@ impl Script<'_> {
         format!("{}-{}.{}", self.package, self.version, self.kind)
     }
 
-    /// Does what it would do, if that is certain; whether it was.
-    fn apply(&self, tree: &mut Tree) -> Result<bool, ScriptError> {
-        match BusyboxScript::of(self.package, self.kind, self.text) {
-            Some(script) => Ok(script.apply(tree, &self.arguments)?),
-            None => Ok(false),
+    /// Does what it would do, if that is certain.
+    fn apply(&self, tree: &mut Tree, day: i64) -> Result<Applied, ScriptError> {
+        if let Some(script) = BusyboxScript::of(self.package, self.kind, self.text) {
+            return Ok(script.apply(tree, &self.arguments)?);
         }
+        let Some(script) = AccountScript::of(self.text) else { return Ok(Applied::NotCertain) };
+        script.apply(tree, day).map_err(|error| ScriptError::Accounts { script: self.name(), error })
     }
 }
 
@@ -187,9 +208,12 @@ pub(super) enum Went {
 /// Where programs run.
 #[derive(Debug)]
 enum Place {
-    Sandbox(Sandbox),
-    /// Nowhere, for a reason.
-    Nowhere(String),
+    Sandbox(Box<Sandbox>),
+    /// Nowhere, for a reason, about which something may be done.
+    Nowhere {
+        reason: String,
+        advice: Option<String>,
+    },
 }
 
 /// Runs scripts.
@@ -202,12 +226,14 @@ pub(super) struct ScriptRunner<'r> {
 }
 
 impl<'r> ScriptRunner<'r> {
-    /// Runs scripts of packages for `arch`; `day` is the image's, counted from 1970.
-    pub(super) fn new(options: ScriptOptions, arch: Arch, day: i64, reporter: &'r dyn Reporter) -> Self {
+    /// Runs scripts of packages for `arch`; `epoch` stands for "now" in the image.
+    pub(super) fn new(options: ScriptOptions, arch: Arch, epoch: Epoch, reporter: &'r dyn Reporter) -> Self {
         let ScriptOptions { policy, sandbox } = options;
-        let sandbox = || Place::Sandbox(Sandbox::new(sandbox, day.saturating_mul(DAY)));
-        let place = foreign::obstacle(arch).map_or_else(sandbox, Place::Nowhere);
-        Self { policy, day, place, reporter, done: ScriptsDone::default() }
+        let place = match foreign::obstacle(arch) {
+            None => Place::Sandbox(Box::new(Sandbox::new(sandbox, epoch.seconds()))),
+            Some(reason) => Place::Nowhere { reason, advice: Some(foreign::ADVICE.to_owned()) },
+        };
+        Self { policy, day: epoch.day(), place, reporter, done: ScriptsDone::default() }
     }
 
     /// Whether scripts run, and what they do is to be done.
@@ -221,7 +247,7 @@ impl<'r> ScriptRunner<'r> {
             return Ok(Went::Well);
         }
         let name = script.name();
-        if script.apply(tree)? {
+        if script.apply(tree, self.day)? == Applied::Done {
             self.done.applied.push(name);
             return Ok(Went::Well);
         }
@@ -249,16 +275,17 @@ impl<'r> ScriptRunner<'r> {
         name: &str,
     ) -> Result<Option<Run>, ScriptError> {
         let Place::Sandbox(sandbox) = &mut self.place else { return Ok(None) };
-        let environment = [("PATH", PATH), ("APK_SCRIPT", script.kind.as_str()), ("APK_PACKAGE", script.package)];
+        let environment =
+            [("PATH", PATH), ("APK_SCRIPT", script.kind.as_str()), ("APK_PACKAGE", script.package)];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let program =
             Program { name, text: script.text, arguments: &script.arguments, environment: &environment };
-        let of_accounts = |error| ScriptError::Accounts { script: name.to_owned(), error };
+        let of_accounts = |error| ScriptError::AccountFiles { script: name.to_owned(), error };
         let accounts = AccountFiles::of(tree).map_err(of_accounts)?;
         let run = match sandbox.run(tree, &program, self.reporter) {
             Ok(run) => run,
-            Err(SandboxError::Unavailable { reason }) => {
-                self.place = Place::Nowhere(reason);
+            Err(error @ SandboxError::Unavailable { .. }) => {
+                self.place = Place::Nowhere { reason: error.to_string(), advice: error.hint() };
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
@@ -272,15 +299,37 @@ impl<'r> ScriptRunner<'r> {
         let mut done = std::mem::take(&mut self.done);
         match &self.place {
             Place::Sandbox(sandbox) => done.materialised = sandbox.counters(),
-            Place::Nowhere(reason) if !done.not_run.is_empty() => {
-                let error = ScriptError::NotRun { reason: reason.clone(), scripts: done.not_run.clone() };
+            Place::Nowhere { reason, advice } if !done.not_run.is_empty() => {
+                let (reason, advice, scripts) = (reason.clone(), advice.clone(), done.not_run.clone());
+                let error = ScriptError::NotRun { reason, advice, scripts };
                 if self.policy == ScriptPolicy::Auto {
                     return Err(error);
                 }
                 self.reporter.warn(&error.to_string());
             }
-            Place::Nowhere(_) => {}
+            Place::Nowhere { .. } => {}
         }
         Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_passed_is_one_and_every_other_end_is_a_failure() {
+        for (ended, kind) in [
+            (Ended::Exited(1), Kind::Script),
+            (Ended::Killed(9), Kind::Script),
+            (Ended::NotExecuted("no".to_owned()), Kind::Script),
+            (Ended::TooLong, Kind::Limit),
+            (Ended::TooMuchMemory, Kind::Limit),
+            (Ended::TooMuchSpace, Kind::Limit),
+        ] {
+            let error = ScriptError::Failed { script: "a-1.trigger".to_owned(), ended, output: Vec::new() };
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("--scripts warn")), "{error}");
+        }
     }
 }

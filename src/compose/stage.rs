@@ -15,6 +15,7 @@ use super::scripts::{Script, ScriptError, ScriptOptions, ScriptRunner, ScriptsDo
 use crate::apk::package::{ScriptKind, Scripts};
 use crate::arch::Arch;
 use crate::content::ContentError;
+use crate::image::Epoch;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 use crate::profile::pattern::Pattern;
@@ -37,8 +38,8 @@ pub struct Additions {
     pub groups: Vec<NewGroup>,
     /// Users to be there, as soon as the tree has accounts.
     pub users: Vec<NewUser>,
-    /// The day that new lines of the shadow file state, counted from 1970.
-    pub day: i64,
+    /// The time that stands for "now" in the image. New lines of the shadow file state its day.
+    pub epoch: Epoch,
     /// Files, directories and links.
     pub overlaid: Vec<Overlaid>,
     /// Whether root's password is taken away.
@@ -166,7 +167,7 @@ pub fn stage(
     let mut staging = Staging {
         installation: base,
         additions,
-        scripts: ScriptRunner::new(scripts, additions.arch, additions.day, reporter),
+        scripts: ScriptRunner::new(scripts, additions.arch, additions.epoch, reporter),
         leaving: plan.leaving(),
         accounts: AccountsWanted::Yes,
         changed: BTreeSet::new(),
@@ -298,8 +299,8 @@ impl Staging<'_> {
     fn add_accounts(&mut self) -> Result<(), StageError> {
         if self.accounts == AccountsWanted::Yes && accounts::can_add(&self.installation.tree) {
             self.accounts = AccountsWanted::Done;
-            let Additions { groups, users, day, .. } = self.additions;
-            accounts::add(&mut self.installation.tree, groups, users, *day)?;
+            let Additions { groups, users, epoch, .. } = self.additions;
+            accounts::add(&mut self.installation.tree, groups, users, epoch.day())?;
         }
         Ok(())
     }
@@ -325,8 +326,7 @@ impl Staging<'_> {
         }
         let placed: HashSet<&str> = plan.packages().map(|planned| planned.entry.name()).collect();
         for name in &plan.order {
-            let pulled: Vec<String> =
-                self.pulled_by(name, &placed).iter().map(ToString::to_string).collect();
+            let pulled: Vec<String> = self.pulled_by(name, &placed).iter().map(ToString::to_string).collect();
             let database = &self.installation.database;
             let (Some(package), false) = (database.package(name), pulled.is_empty()) else { continue };
             let version = package.version().to_owned();
@@ -356,8 +356,8 @@ impl Staging<'_> {
     fn finish(mut self) -> Result<Staged, StageError> {
         let scripts = self.scripts.take_done()?;
         if self.accounts == AccountsWanted::Yes {
-            let Additions { groups, users, day, .. } = self.additions;
-            accounts::add(&mut self.installation.tree, groups, users, *day)?;
+            let Additions { groups, users, epoch, .. } = self.additions;
+            accounts::add(&mut self.installation.tree, groups, users, epoch.day())?;
         }
         self.installation.tree.overlay(&self.additions.overlaid)?;
         if self.additions.root == RootPassword::Locked {

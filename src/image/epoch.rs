@@ -50,6 +50,12 @@ impl Epoch {
         self.0
     }
 
+    /// Days since 1970.
+    #[must_use]
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(SECONDS_OF_DAY)
+    }
+
     /// The time an entry gets: its own, but none after this; this if it has none.
     #[must_use]
     pub fn clamp(self, mtime: Option<i64>) -> i64 {

@@ -2,7 +2,7 @@
 //!
 //! [`Root`] opens files through `openat2` with `RESOLVE_IN_ROOT`, so that no `..` and no link, however
 //! it is placed or changed meanwhile, reaches a file outside; [`DirectoryWriter`] makes files so that none
-//! lies outside. [`AtomicFile`] and [`AtomicDirectory`] take their names when they are complete. The free
+//! lies outside, reads them back and removes them, whatever became of them. [`AtomicFile`] and [`AtomicDirectory`] take their names when they are complete. The free
 //! functions are for paths the user gave us, which may lie anywhere. Not for the target tree, which is a value
 //! (see [`crate::tree`]).
 //!

@@ -158,10 +158,7 @@ pub(super) fn rules(is_alone: bool) -> Vec<(u32, Rule)> {
     add(&[libc::SYS_ioctl], request(TERMINAL_REQUESTS));
     // Namespaces are refused before anybody is asked; what is left counts processes.
     let namespaces = Condition::AnyBit { argument: 0, bits: NAMESPACES };
-    add(
-        &[libc::SYS_clone],
-        Rule { usually: Verdict::Ask, unless: Some((namespaces, Verdict::Fail(EPERM))) },
-    );
+    add(&[libc::SYS_clone], Rule { usually: Verdict::Ask, unless: Some((namespaces, Verdict::Fail(EPERM))) });
     if !is_alone {
         add(
             &[libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_uname],

@@ -61,8 +61,10 @@ mod tests {
     #[test]
     fn it_is_private_and_goes() {
         let place = tempfile::tempdir().unwrap();
-        let (one, other) =
-            (PrivateDirectory::create(place.path()).unwrap(), PrivateDirectory::create(place.path()).unwrap());
+        let (one, other) = (
+            PrivateDirectory::create(place.path()).unwrap(),
+            PrivateDirectory::create(place.path()).unwrap(),
+        );
         assert_ne!(one.inner(), other.inner());
         assert_eq!(fs::metadata(&one.0).unwrap().permissions().mode() & 0o777, 0o700);
         drop((one, other));

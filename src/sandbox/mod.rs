@@ -4,7 +4,7 @@
 //! sandbox sees; the program runs there, alone; when everything it started is dead, what it changed is read back into
 //! the tree. Owners, devices and attributes that it gives are recorded, not made (see [`records`]).
 //!
-//! Source: design, "Staging", "Sandbox"; namespaces(7), seccomp_unotify(2).
+//! Source: design, "Staging", "Sandbox"; namespaces(7), `seccomp_unotify(2)`.
 
 mod calls;
 mod directory;
@@ -196,14 +196,25 @@ struct Running {
     #[expect(dead_code, reason = "it is there until it goes")]
     place: PrivateDirectory,
     records: Records,
-    /// How much there is room for, in a workroot in memory.
-    room: Option<Room>,
+    /// Nothing if the workroot is on disk.
+    memory: Option<InMemory>,
+}
+
+/// A workroot in memory.
+#[derive(Debug, Clone, Copy)]
+struct InMemory {
+    /// How many bytes it should not exceed.
+    budget: u64,
+    /// How much there is room for.
+    room: Room,
 }
 
 /// How deep in one another directories that a program makes may be.
 const MAX_DEPTH: usize = 128;
 /// How many files, directories and links a program may add.
 const MAX_NEW_ENTRIES: u64 = 200_000;
+/// What a program may add in any case, in bytes, unless its limit is lower.
+const LEAST_SPACE: u64 = 64 << 20;
 /// What a file in memory is rounded up to, in bytes.
 const PAGE: u64 = 4096;
 
@@ -226,7 +237,7 @@ impl Sandbox {
             Some(running) => running,
             None => self.start(tree, reporter)?,
         };
-        running.make_room(room_for(tree, self.options.limits.space))?;
+        running.make_room(tree, self.options.limits.space)?;
         running.workroot.push(tree, &mut running.records)?;
         let task = Task {
             name: program.name.to_owned(),
@@ -252,8 +263,10 @@ impl Sandbox {
     fn start(&self, tree: &Tree, reporter: &dyn Reporter) -> Result<Running, SandboxError> {
         let SandboxOptions { helper, confinement, limits, directory } = &self.options;
         let place = PrivateDirectory::create(directory)?;
-        let room = room_for(tree, limits.space);
-        let in_namespaces = if fits_in_memory(room) { Beginning::InMemory(room) } else { Beginning::OnDisk };
+        let budget = memory_budget();
+        let room = room_for(tree, limits.space, budget);
+        let fits = tree_bytes(tree) <= budget;
+        let in_namespaces = if fits { Beginning::InMemory(room) } else { Beginning::OnDisk };
         let start = |beginning| Session::start(helper, &place.inner(), beginning);
         let (beginning, started) = match confinement {
             Confinement::Namespaces => (in_namespaces, start(in_namespaces)),
@@ -275,24 +288,26 @@ impl Sandbox {
             bytes: limits.space,
             epoch: self.epoch,
         };
-        let (session, root) = started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
+        let (session, root) =
+            started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
         Ok(Running {
             session,
             workroot: Workroot::new(root, Spool::create(directory)?, workroot_limits),
             place,
             records: Records::default(),
-            room: matches!(beginning, Beginning::InMemory(_)).then_some(room),
+            memory: matches!(beginning, Beginning::InMemory(_)).then_some(InMemory { budget, room }),
         })
     }
 }
 
 impl Running {
     /// Makes room for what the tree has got more, in a workroot in memory.
-    fn make_room(&mut self, needed: Room) -> Result<(), SandboxError> {
-        let Some(room) = self.room else { return Ok(()) };
+    fn make_room(&mut self, tree: &Tree, space: u64) -> Result<(), SandboxError> {
+        let Some(InMemory { budget, room }) = &mut self.memory else { return Ok(()) };
+        let needed = room_for(tree, space, *budget);
         if needed.bytes > room.bytes || needed.entries > room.entries {
             self.session.reserve(needed).map_err(|error| SandboxError::Helper { reason: error.reason() })?;
-            self.room = Some(needed);
+            *room = needed;
         }
         Ok(())
     }
@@ -302,26 +317,32 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.session.end();
         // What is in memory goes by itself. What is on disk and cannot be removed has a name that says what it is.
-        if self.room.is_none() {
+        if self.memory.is_none() {
             let _ = self.workroot.clear();
         }
     }
 }
 
-/// What a workroot of `tree` needs, with what a program may add.
-fn room_for(tree: &Tree, space: u64) -> Room {
+/// How many bytes the files of `tree` take.
+fn tree_bytes(tree: &Tree) -> u64 {
     let rounded = |inode: &Inode| match &inode.kind {
         InodeKind::File(content) => content.length().div_ceil(PAGE).saturating_mul(PAGE),
         _ => PAGE,
     };
-    let bytes = tree.entries().map(|(_, _, inode)| rounded(inode)).fold(space, u64::saturating_add);
-    Room { bytes, entries: (tree.len() as u64).saturating_add(MAX_NEW_ENTRIES) }
+    tree.entries().map(|(_, _, inode)| rounded(inode)).fold(0, u64::saturating_add)
 }
 
-/// Whether half of the memory that is to be had holds it.
-fn fits_in_memory(room: Room) -> bool {
+/// What a workroot of `tree` in memory gets: room for the tree, and for what a program may add, `space` at most.
+fn room_for(tree: &Tree, space: u64, budget: u64) -> Room {
+    let bytes = tree_bytes(tree);
+    let left = budget.saturating_sub(bytes).max(LEAST_SPACE).min(space);
+    Room { bytes: bytes.saturating_add(left), entries: (tree.len() as u64).saturating_add(MAX_NEW_ENTRIES) }
+}
+
+/// How many bytes a workroot in memory should not exceed: half of what is to be had.
+fn memory_budget() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kilobytes = available.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.is_some_and(|kilobytes| room.bytes <= kilobytes.saturating_mul(1024) / 2)
+    kilobytes.map_or(0, |kilobytes| kilobytes.saturating_mul(1024) / 2)
 }

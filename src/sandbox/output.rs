@@ -66,7 +66,8 @@ impl Output {
 fn readable(line: &[u8]) -> String {
     let is_cut = line.len() > MAX_LINE;
     let text = String::from_utf8_lossy(line.get(..MAX_LINE).unwrap_or(line));
-    let mut text: String = text.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect();
+    let mut text: String =
+        text.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect();
     text.truncate(text.trim_end().len());
     if is_cut {
         text.push_str("...");

@@ -12,7 +12,8 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -121,7 +122,9 @@ pub(super) fn receive<T: DeserializeOwned>(socket: &UnixStream) -> io::Result<Op
         }
     }
     let mut socket = socket;
-    let Some(missing) = length.get_mut(received.bytes..).filter(|_| received.bytes > 0) else { return Ok(None) };
+    let Some(missing) = length.get_mut(received.bytes..).filter(|_| received.bytes > 0) else {
+        return Ok(None);
+    };
     socket.read_exact(missing)?;
     let length = usize::try_from(u32::from_ne_bytes(length)).unwrap_or(usize::MAX);
     if length > MAX_MESSAGE {

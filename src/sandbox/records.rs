@@ -83,13 +83,12 @@ impl Records {
 
     /// Records something; a plain record takes what was recorded away.
     pub fn set(&mut self, key: InodeKey, record: Record) {
-        let before = if record.is_plain() {
-            self.records.remove(&key)
-        } else {
-            self.records.insert(key, record.clone())
-        };
-        if before.unwrap_or_default() != record {
+        let before = self.records.remove(&key).unwrap_or_default();
+        if before != record {
             self.changed.insert(key);
+        }
+        if !record.is_plain() {
+            self.records.insert(key, record);
         }
     }
 

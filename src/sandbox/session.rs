@@ -108,7 +108,8 @@ impl Session {
         let lost = |error: io::Error| failed(&SessionError::Lost(error));
         let patience = task.limits.time.saturating_add(GRACE);
         let mut output = Output::new(&task.name);
-        let (reading, writing) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| lost(error.into()))?;
+        let (reading, writing) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| lost(error.into()))?;
         protocol::send(&self.socket, &Request::Run(task), &[writing.as_fd()]).map_err(lost)?;
         drop(writing);
         let mut reading = std::fs::File::from(reading);
@@ -136,7 +137,9 @@ impl Session {
             }
         }
         match reply {
-            Some(Reply::Done { ended, records }) => Ok(Finished { ended, output: output.finish(reporter), records }),
+            Some(Reply::Done { ended, records }) => {
+                Ok(Finished { ended, output: output.finish(reporter), records })
+            }
             _ => Err(failed(&out_of_turn())),
         }
     }

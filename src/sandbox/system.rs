@@ -3,7 +3,7 @@
 //! Each function is a safe one over a single call: it owns what it hands to the kernel, checks what comes back, and keeps
 //! no pointer. Nothing is decided here.
 //!
-//! Source: seccomp(2), seccomp_unotify(2), process_vm_readv(2), fork(2), signal(7).
+//! Source: seccomp(2), `seccomp_unotify(2)`, `process_vm_readv(2)`, fork(2), signal(7).
 
 #![allow(unsafe_code)]
 
@@ -201,7 +201,12 @@ pub(super) fn write_memory(thread: i32, address: u64, bytes: &[u8]) -> io::Resul
 
 /// What `newfstatat` says of an open file, with another owner, and of a recorded device its kind and numbers; as the
 /// bytes that the kernel would write.
-pub(super) fn stat_bytes(file: BorrowedFd<'_>, uid: u32, gid: u32, device: Option<(u32, u64)>) -> io::Result<Vec<u8>> {
+pub(super) fn stat_bytes(
+    file: BorrowedFd<'_>,
+    uid: u32,
+    gid: u32,
+    device: Option<(u32, u64)>,
+) -> io::Result<Vec<u8>> {
     // SAFETY: the structure is made of numbers, of which zero is one.
     let mut stat: libc::stat = unsafe { mem::zeroed() };
     // SAFETY: the path is empty and ends with a zero; `stat` is as large as the kernel writes.
@@ -246,7 +251,9 @@ pub(super) fn statx_bytes(
     check(done)?;
     (statx.stx_uid, statx.stx_gid) = owner;
     if let Some((kind, major, minor)) = device {
-        statx.stx_mode = statx.stx_mode & !(libc::S_IFMT as u16) | kind as u16;
+        // The kinds are in the lower 16 bits.
+        let mode = u32::from(statx.stx_mode) & !libc::S_IFMT | kind;
+        statx.stx_mode = u16::try_from(mode).unwrap_or(statx.stx_mode);
         (statx.stx_rdev_major, statx.stx_rdev_minor) = (major, minor);
     }
     Ok(bytes_of(&statx))

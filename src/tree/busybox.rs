@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::HashSet;
 
+use super::account_script::Applied;
 use super::{Inode, InodeKind, Mode, NameError, Origin, Tree};
 use crate::apk::package::ScriptKind;
 use crate::content::ContentError;
@@ -156,16 +157,18 @@ impl BusyboxScript {
         (lines(text) == lines(known)).then_some(Self { effect, shell })
     }
 
-    /// Does what it does in `tree`, given its arguments, and says whether that was all. If it was not, the script is to
-    /// be run: without its shell it fails, and the modules of a kernel are listed by a program.
-    pub fn apply(self, tree: &mut Tree, arguments: &[String]) -> Result<bool, BusyboxError> {
+    /// Does what it does in `tree`, given its arguments. Where that is not certain, links may have been made, which it
+    /// would make too: without its shell it fails, and the modules of a kernel are listed by a program.
+    pub fn apply(self, tree: &mut Tree, arguments: &[String]) -> Result<Applied, BusyboxError> {
         let needed = if self.shell == USUAL_SHELL { SHELL } else { "bin/busybox" };
-        if !is_there(tree, needed)? {
-            return Ok(false);
+        // Old versions have no list of their commands, and say them only when they are run.
+        let has_list = !is_there(tree, "bin/busybox")? || tree.get(&list()).is_some();
+        if !is_there(tree, needed)? || !has_list {
+            return Ok(Applied::NotCertain);
         }
         match self.effect {
-            Effect::InstallLinks => install_links(tree).map(|()| true),
-            Effect::RenewLinks => renew_links(tree).map(|()| true),
+            Effect::InstallLinks => install_links(tree).map(|()| Applied::Done),
+            Effect::RenewLinks => renew_links(tree).map(|()| Applied::Done),
             Effect::Trigger => {
                 let pulled = arguments.iter().filter_map(|argument| TreePath::absolute(argument).ok());
                 trigger(tree, &pulled.collect::<Vec<_>>())
@@ -218,20 +221,21 @@ fn renew_links(tree: &mut Tree) -> Result<(), BusyboxError> {
     install_links(tree)
 }
 
-/// Does what the trigger does for the directories `pulled`, and says whether that was all: the modules of a kernel
-/// are listed by a program, unless another one than busybox does that, and further commands by one too.
-fn trigger(tree: &mut Tree, pulled: &[TreePath]) -> Result<bool, BusyboxError> {
+/// Does what the trigger does for the directories `pulled`. The modules of a kernel are listed by a program, unless
+/// another one than busybox does that, and further commands are linked by one too.
+fn trigger(tree: &mut Tree, pulled: &[TreePath]) -> Result<Applied, BusyboxError> {
     let resolve = |tree: &Tree, text: &str| tree.resolve(&TreePath::relative(text).unwrap_or_default());
     let (modules, commands): (Vec<&TreePath>, Vec<&TreePath>) =
         pulled.iter().partition(|path| path.as_str().starts_with(MODULES));
     if !commands.is_empty() {
         install_links(tree)?;
         if is_there(tree, EXTRAS)? {
-            return Ok(false);
+            return Ok(Applied::NotCertain);
         }
     }
     let lists_modules = resolve(tree, DEPMOD)? == resolve(tree, "bin/busybox")?;
-    Ok(!(lists_modules && modules.into_iter().any(|path| tree.is_directory(path))))
+    let has_modules = modules.into_iter().any(|path| tree.is_directory(path));
+    Ok(if lists_modules && has_modules { Applied::NotCertain } else { Applied::Done })
 }
 
 /// Takes away the links to a busybox or a bbsuid that is not there any more.

@@ -102,19 +102,15 @@ fn with_day(before: &[u8], after: &[u8], day: i64) -> Vec<u8> {
     let day = day.to_string();
     let mut settled = Vec::with_capacity(after.len());
     for line in after.split_inclusive(|byte| *byte == b'\n') {
-        let bare = line.strip_suffix(b"\n").unwrap_or(line);
-        if known.contains(bare) {
-            settled.extend_from_slice(line);
-            continue;
-        }
-        for (number, field) in bare.split(|byte| *byte == b':').enumerate() {
-            if number > 0 {
-                settled.push(b':');
-            }
+        let (bare, end) = line.strip_suffix(b"\n").map_or((line, &b""[..]), |bare| (bare, b"\n"));
+        let fields: Vec<&[u8]> = bare.split(|byte| *byte == b':').collect();
+        let is_new = !known.contains(bare);
+        let with_day = fields.into_iter().enumerate().map(|(number, field)| {
             let is_day = number == DAY && !field.is_empty() && field.iter().all(u8::is_ascii_digit);
-            settled.extend_from_slice(if is_day { day.as_bytes() } else { field });
-        }
-        settled.extend_from_slice(&line[bare.len()..]);
+            if is_new && is_day { day.as_bytes() } else { field }
+        });
+        settled.extend(with_day.collect::<Vec<_>>().join(&b':'));
+        settled.extend_from_slice(end);
     }
     settled
 }
@@ -142,7 +138,8 @@ mod tests {
 
         before.settle(&mut tree, 7).unwrap();
 
-        let expected = "root:x:7:0:::::\nbin:!:19000:0:99999:7:::\nold:y:7:0:::::\nnew:!:7:0:::::\nodd:!::0\nno";
+        let expected =
+            "root:x:7:0:::::\nbin:!:19000:0:99999:7:::\nold:y:7:0:::::\nnew:!:7:0:::::\nodd:!::0\nno";
         assert_eq!(text(&tree, "etc/shadow"), expected);
         let inode = tree.get(&path("etc/shadow")).unwrap();
         assert_eq!((inode.mode.bits(), inode.owner.gid), (0o640, 42));

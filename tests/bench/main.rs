@@ -1,7 +1,8 @@
 //! What a build costs, measured beside the real apk in the same run: `cargo bench`.
 //!
-//! [`local`] measures builds from a directory, [`network`] over HTTP, [`resolve`] answers alone;
-//! `cargo bench -- network` does one of them. In all, what is compared takes turns, round by round, on one tmpfs: what disturbs the machine disturbs both sides.
+//! [`local`] measures builds from a directory, [`network`] over HTTP, [`resolve`] answers alone, [`scripts`] builds with
+//! package scripts; `cargo bench -- network` does one of them. In all, what is compared takes turns, round by round, on
+//! one tmpfs: what disturbs the machine disturbs both sides.
 //!
 //! Prints tables and asserts no time: a ratio of two things measured side by side says more than a limit
 //! that depends on the machine. Needs root, since the real apk does, and runs itself in a mount namespace of
@@ -30,6 +31,8 @@ mod network;
 mod place;
 /// Answers, without building anything, against apk and zcat.
 mod resolve;
+/// Builds with package scripts, against apk and a packer.
+mod scripts;
 /// Figures as they are printed.
 mod table;
 
@@ -49,8 +52,12 @@ const INSIDE: &str = "APKCOMPOSE_BENCH_INSIDE";
 /// How many rounds, if not seven.
 const ROUNDS: &str = "APKCOMPOSE_BENCH_ROUNDS";
 /// The benchmarks by their names.
-const BENCHMARKS: [(&str, Benchmark); 3] =
-    [("local", local::measure), ("network", network::measure), ("resolve", resolve::measure)];
+const BENCHMARKS: [(&str, Benchmark); 4] = [
+    ("local", local::measure),
+    ("network", network::measure),
+    ("resolve", resolve::measure),
+    ("scripts", scripts::measure),
+];
 
 /// Measures some rounds and prints what came of them.
 type Benchmark = fn(&Place, usize) -> Result<(), String>;

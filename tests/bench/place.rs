@@ -20,7 +20,7 @@ pub(crate) const REPOSITORIES: [&str; 2] = ["v3.19/main", "v3.19/community"];
 /// Unpacks the minirootfs `$2` to `$1` anew and shows the mirror `$3` inside.
 const PREPARE: &str = r#"
 set -eu
-! mountpoint -q "$1/.mirror" || umount "$1/.mirror"
+for mounted in .mirror proc; do ! mountpoint -q "$1/$mounted" || umount "$1/$mounted"; done
 rm -rf "$1"
 mkdir -p "$1"
 tar -C "$1" --numeric-owner -xpf "$2"
@@ -35,7 +35,7 @@ const INSTALLED: &str = "root/lib/apk/db/installed";
 const WORLD: &str = "root/etc/apk/world";
 
 /// What apk is asked for.
-const ADD: [&str; 4] = ["add", "--no-progress", "--repositories-file", "/.none"];
+const ADD: [&str; 2] = ["add", "--no-progress"];
 
 /// Packs the root `$1` to `$2`, without what was only shown inside.
 const PACK: &str = r#"
@@ -79,11 +79,17 @@ impl Place {
     }
 
     fn apk(&self, mirror: &str, packages: &[&str]) -> Command {
-        let mut apk = Command::new("chroot");
-        apk.arg(self.join("root")).arg("/sbin/apk").args(ADD);
+        let mut apk = self.apk_with("/.none", packages);
         for repository in REPOSITORIES {
             apk.args(["-X", &format!("{mirror}/{repository}")]);
         }
+        apk
+    }
+
+    /// What adds `packages` to the root from the repositories in the file `repositories` of the root.
+    pub(crate) fn apk_with(&self, repositories: &str, packages: &[&str]) -> Command {
+        let mut apk = Command::new("chroot");
+        apk.arg(self.join("root")).arg("/sbin/apk").args(ADD).args(["--repositories-file", repositories]);
         apk.args(packages);
         apk
     }
@@ -132,17 +138,34 @@ impl Place {
 
     /// Measures one build of an output of `kind` from `mirror`, with the store as it is.
     pub(crate) fn build(&self, kind: &str, mirror: &str) -> Result<Figures, String> {
-        let [profile, output, home] = ["bench.toml", "bench.tar", "home"].map(|name| self.join(name));
-        files::create_dir(&home);
-        files::write(&profile, profile_over(mirror).as_bytes());
+        self.build_of(&profile_over(mirror), kind, &["--scripts", "skip", "--quiet"])
+    }
+
+    /// Measures one build of `profile` to an output of `kind`, with the store as it is.
+    pub(crate) fn build_of(&self, profile: &str, kind: &str, options: &[&str]) -> Result<Figures, String> {
+        let (mut build, output) = self.command_of(profile, kind);
         run("rm", &["-f", &output.to_string_lossy()]);
+        let figures = self.measure(build.args(options))?;
+        if output.is_file() { Ok(figures) } else { Err(format!("{build:?} wrote no {}", output.display())) }
+    }
+
+    /// What `--format json` prints of a build of `profile`.
+    pub(crate) fn report_of(&self, profile: &str) -> String {
+        let (mut build, _) = self.command_of(profile, "archive");
+        let output = build.args(["--quiet", "--format", "json"]).output();
+        let output = output.unwrap_or_else(|error| panic!("{build:?}: {error}"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn command_of(&self, profile: &str, kind: &str) -> (Command, PathBuf) {
+        let [path, output, home] = ["bench.toml", "bench.tar", "home"].map(|name| self.join(name));
+        files::create_dir(&home);
+        files::write(&path, profile.as_bytes());
         let mut build = Command::new(BINARY);
-        build.args(["build", "--scripts", "skip", "--quiet", "--profile"]).arg(profile);
-        build.arg("--cache-dir").arg(self.join("cache"));
+        build.args(["build", "--profile"]).arg(path).arg("--cache-dir").arg(self.join("cache"));
         build.arg("--output").arg(format!("type={kind},dest={}", output.display()));
         build.env("HOME", home).env_remove("XDG_CACHE_HOME");
-        let figures = self.measure(&build)?;
-        if output.is_file() { Ok(figures) } else { Err(format!("{build:?} wrote no {}", output.display())) }
+        (build, output)
     }
 
     /// Measures `command`.
@@ -150,7 +173,8 @@ impl Place {
         measure(command, &self.join("notes"))
     }
 
-    fn join(&self, name: &str) -> PathBuf {
+    /// `name` in the directory.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 

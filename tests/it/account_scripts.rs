@@ -5,6 +5,7 @@
 //! mirrors; the drawn ones are seeded, over drawn files of accounts. The day in shadow is that of the run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufReader, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
@@ -294,8 +295,9 @@ fn read(tree: &Tree, at: &str) -> String {
 fn draw_files(dice: &mut Dice, tree: &mut Tree) {
     let (mut passwd, mut group) = (read(tree, "etc/passwd"), read(tree, "etc/group"));
     if dice.below(3) == 0 {
-        passwd = "root:x:0:0:root:/root:/bin/ash\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n".to_owned();
-        group = "root:x:0:root\naudio:x:18:nobody,\nnogroup:x:65533:\n".to_owned();
+        passwd =
+            String::from("root:x:0:0:root:/root:/bin/ash\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n");
+        group = String::from("root:x:0:root\naudio:x:18:nobody,\nnogroup:x:65533:\n");
     }
     if dice.below(4) == 0 {
         let shell = dice.one_of(&["", "/bin/zsh"]);
@@ -311,8 +313,8 @@ fn draw_files(dice: &mut Dice, tree: &mut Tree) {
     for first in [100_usize, 1000] {
         for number in first..first + dice.below(6) {
             match dice.below(3) {
-                0 => passwd += &format!("u{number}:x:{number}:{number}::/:\n"),
-                1 => group += &format!("g{number}:x:{number}:\n"),
+                0 => writeln!(passwd, "u{number}:x:{number}:{number}::/:").unwrap(),
+                1 => writeln!(group, "g{number}:x:{number}:").unwrap(),
                 _ => {}
             }
         }

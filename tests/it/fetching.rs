@@ -17,8 +17,8 @@ pub(crate) fn fetcher<'a>(store: &'a Store, jobs: usize, reporter: &'a dyn Repor
     Fetcher { store, network: &NETWORK, jobs: NonZeroUsize::new(jobs).unwrap(), reporter }
 }
 
-/// Runs scripts as the command line does.
-pub(crate) fn script_options() -> ScriptOptions {
+/// What becomes of scripts, which run as the command line runs them.
+pub(crate) fn script_options(policy: ScriptPolicy) -> ScriptOptions {
     let limits = Limits { time: Duration::from_secs(300), processes: 1024, memory: 4 << 30, space: 8 << 30 };
     let sandbox = SandboxOptions {
         helper: PathBuf::from(env!("CARGO_BIN_EXE_apkcompose")),
@@ -26,5 +26,5 @@ pub(crate) fn script_options() -> ScriptOptions {
         limits,
         directory: std::env::temp_dir(),
     };
-    ScriptOptions { policy: ScriptPolicy::Auto, sandbox }
+    ScriptOptions { policy, sandbox }
 }

@@ -23,6 +23,8 @@ mod base_proof;
 mod built_in_profiles;
 /// The command line as its users meet it.
 mod command_line;
+/// Package scripts in every confinement: the same bytes.
+mod confinement;
 // The example that builds the repository uses another part of it.
 #[allow(dead_code, reason = "shared with the example")]
 #[path = "../../demo/mod.rs"]

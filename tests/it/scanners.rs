@@ -8,6 +8,7 @@ use apkcompose::apk::index::{Index, Package};
 use apkcompose::arch::Arch;
 use apkcompose::compose::ground::Ground;
 use apkcompose::compose::output::{Destination, ImageForm, Output, OutputKind};
+use apkcompose::compose::scripts::ScriptPolicy;
 use apkcompose::compose::{self, Architectures, BuildOptions, plan};
 use apkcompose::profile::{BUILT_INS, Draft, Found, Location, Overrides, Source};
 use apkcompose::report::Silent;
@@ -289,7 +290,7 @@ fn the_day_changes_no_byte() {
                 kind: OutputKind::Archive(ImageForm::default()),
                 destination: Destination::Path(output.clone()),
             }],
-            scripts: script_options(),
+            scripts: script_options(ScriptPolicy::Auto),
             epoch: None,
             context: None,
             today: today.map(|today| today.parse().unwrap()),

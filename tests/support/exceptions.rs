@@ -156,7 +156,8 @@ pub(crate) const WRITTEN_TIMES: Exception = Exception {
     reason: "they say when it was written; an image has the epoch there",
     covers: |difference| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
-        let written = difference.expected.is_some_and(|entry| entry.modified.abs_diff(now.cast_signed()) < 3600);
+        let written =
+            difference.expected.is_some_and(|entry| entry.modified.abs_diff(now.cast_signed()) < 3600);
         difference.field == Field::Modified && written
     },
 };

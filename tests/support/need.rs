@@ -61,6 +61,16 @@ pub(crate) fn apk(test: &str) -> Option<Alpine> {
     or_skip(test, find_apk())
 }
 
+/// A machine that cannot run programs for `arch`.
+pub(crate) fn no_handler(test: &str, arch: &str) -> Option<()> {
+    let handler = Path::new("/proc/sys/fs/binfmt_misc").join(format!("qemu-{arch}"));
+    let is_foreign = env::consts::ARCH != arch && !handler.exists();
+    or_skip(
+        test,
+        is_foreign.then_some(()).ok_or_else(|| Missing(format!("no way to run programs for {arch}"))),
+    )
+}
+
 /// The rights of root.
 pub(crate) fn root(test: &str) -> Option<()> {
     or_skip(test, find_root())

@@ -7,7 +7,7 @@
 //! A call that only asks and of which nothing is recorded is made by the kernel. Then the caller may change its
 //! arguments after they were looked at; what it wins is that it is told what is on the disk.
 //!
-//! Source: seccomp_unotify(2), chown(2), stat(2), statx(2), mknod(2), setxattr(2), listxattr(2).
+//! Source: `seccomp_unotify(2)`, chown(2), stat(2), statx(2), mknod(2), setxattr(2), listxattr(2).
 
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -16,8 +16,8 @@ use libc::c_long;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
-use super::{MACHINE_NAME, census};
 use super::memory::Memory;
+use super::{MACHINE_NAME, census};
 use crate::sandbox::records::{InodeKey, Record, RecordedDevice, Records};
 use crate::sandbox::system::{self, Answer, Notification};
 
@@ -66,10 +66,12 @@ impl Answers<'_> {
         }
     }
 
+    #[expect(clippy::many_single_char_names, reason = "what an argument is is different for each call")]
     fn decide(&mut self, call: &Notification) -> Result<Answer, Errno> {
         let [a, b, c, d, e, _] = call.arguments;
         let of = Caller { memory: Memory { thread: call.thread }, id: call.id };
-        let here = |path, follows| Place::Path { directory: libc::AT_FDCWD, path, follows, may_be_empty: false };
+        let here =
+            |path, follows| Place::Path { directory: libc::AT_FDCWD, path, follows, may_be_empty: false };
         let open = Place::Descriptor(number(a));
         let at = |path, flags: u64, default_follows: bool| Place::Path {
             directory: number(a),
@@ -157,11 +159,13 @@ impl Answers<'_> {
         if record.is_none() && status.stx_uid == 0 && status.stx_gid == 0 {
             return Ok(Answer::Continue);
         }
-        let (uid, gid, device) = record.map_or((0, 0, None), |record| (record.uid, record.gid, record.device));
+        let (uid, gid, device) =
+            record.map_or((0, 0, None), |record| (record.uid, record.gid, record.device));
         let kind = |device: &RecordedDevice| if device.block { libc::S_IFBLK } else { libc::S_IFCHR };
         let bytes = match form {
             Form::Stat => {
-                let device = device.map(|device| (kind(&device), rustix::fs::makedev(device.major, device.minor)));
+                let device =
+                    device.map(|device| (kind(&device), rustix::fs::makedev(device.major, device.minor)));
                 system::stat_bytes(file.as_fd(), uid, gid, device)
             }
             Form::Statx { mask } => {
@@ -175,7 +179,14 @@ impl Answers<'_> {
     }
 
     /// Records a device; on the disk there is an empty file.
-    fn mknod(&mut self, of: Caller, directory: i32, path: u64, mode: u64, device: u64) -> Result<Answer, Errno> {
+    fn mknod(
+        &mut self,
+        of: Caller,
+        directory: i32,
+        path: u64,
+        mode: u64,
+        device: u64,
+    ) -> Result<Answer, Errno> {
         let path = of.memory.path(path)?;
         let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
             Some(slash) => path.split_at(slash + 1),
@@ -252,7 +263,12 @@ impl Answers<'_> {
         }
     }
 
-    fn list_xattrs(&mut self, of: Caller, place: Place, (address, room): (u64, u64)) -> Result<Answer, Errno> {
+    fn list_xattrs(
+        &mut self,
+        of: Caller,
+        place: Place,
+        (address, room): (u64, u64),
+    ) -> Result<Answer, Errno> {
         let file = self.open_to_look(of, place)?;
         let (key, _) = look(file.as_fd())?;
         let names = self.records.get(key).into_iter().flat_map(|record| record.xattrs.keys());
@@ -374,8 +390,8 @@ fn xattr_name(of: Caller, address: u64) -> Result<Box<str>, Errno> {
 }
 
 /// The lower half of an argument.
-fn lower(argument: u64) -> u32 {
-    (argument & u64::from(u32::MAX)) as u32
+pub(super) fn lower(argument: u64) -> u32 {
+    u32::try_from(argument & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// A descriptor's number.

@@ -12,7 +12,8 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use landlock::{
-    ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
+    ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
+    RulesetError, Scope,
 };
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -47,7 +48,9 @@ impl Script {
     pub(super) fn write(name: &str, text: &[u8]) -> io::Result<Self> {
         let made = DIRECTORIES
             .into_iter()
-            .filter(|directory| rustix::fs::mkdirat(CWD, in_root(directory), Mode::from_raw_mode(0o755)).is_ok())
+            .filter(|directory| {
+                rustix::fs::mkdirat(CWD, in_root(directory), Mode::from_raw_mode(0o755)).is_ok()
+            })
             .collect();
         let script = Self { path: in_root(&format!("lib/apk/exec/{name}")), made };
         script.fill(text).inspect_err(|_| script.remove())?;
@@ -84,14 +87,9 @@ pub(super) enum Word {
     /// The filter is installed; its descriptor comes with this.
     Filtered,
     /// It could not be done.
-    Failed {
-        attempt: String,
-        error: String,
-    },
+    Failed { attempt: String, error: String },
     /// The program could not be executed.
-    NotExecuted {
-        error: String,
-    },
+    NotExecuted { error: String },
 }
 
 /// A program being started.
@@ -134,10 +132,13 @@ pub(super) fn start(start: &Start<'_>) -> Result<(OwnedFd, Child), Failure> {
             match word {
                 Some((Word::Filtered, descriptors)) => {
                     let listener = descriptors.into_iter().next();
-                    let gone = || Failure::at("supervise the program")(io::Error::from(io::ErrorKind::InvalidData));
+                    let gone =
+                        || Failure::at("supervise the program")(io::Error::from(io::ErrorKind::InvalidData));
                     Ok((listener.ok_or_else(gone)?, Child { process, words: ours }))
                 }
-                Some((Word::Failed { attempt, error } , _)) => Err(Failure { attempt, error: io::Error::other(error) }),
+                Some((Word::Failed { attempt, error }, _)) => {
+                    Err(Failure { attempt, error: io::Error::other(error) })
+                }
                 Some((Word::NotExecuted { error }, _)) => {
                     Err(Failure { attempt: "execute the program".to_owned(), error: io::Error::other(error) })
                 }
@@ -164,8 +165,11 @@ fn become_program(start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Fa
     for argument in &task.arguments {
         arguments.push(text(argument)?);
     }
-    let environment: Vec<CString> =
-        task.environment.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
+    let environment: Vec<CString> = task
+        .environment
+        .iter()
+        .map(|(name, value)| text(&format!("{name}={value}")))
+        .collect::<Result<_, _>>()?;
 
     limit(start)?;
     rustix::thread::set_no_new_privs(true).map_err(Failure::at("give up new privileges"))?;
@@ -181,7 +185,8 @@ fn become_program(start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Fa
     };
     let program = filter::program(architecture, &calls::rules(start.is_alone));
     let listener = system::install_filter(&program).map_err(Failure::at("filter system calls"))?;
-    protocol::send(words, &Word::Filtered, &[listener.as_fd()]).map_err(Failure::at("hand over the filter"))?;
+    protocol::send(words, &Word::Filtered, &[listener.as_fd()])
+        .map_err(Failure::at("hand over the filter"))?;
     drop(listener);
     Ok(system::execute(&path, &arguments, &environment))
 }

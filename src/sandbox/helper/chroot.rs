@@ -52,7 +52,8 @@ fn directory(name: &str, mode: u32) -> Result<(), Failure> {
 fn device(name: &str, major: u32, minor: u32) -> Result<(), Failure> {
     let path = format!("dev/{name}");
     let mode = Mode::from_raw_mode(0o666);
-    let made = rustix::fs::mknodat(CWD, &path, FileType::CharacterDevice, mode, rustix::fs::makedev(major, minor));
+    let made =
+        rustix::fs::mknodat(CWD, &path, FileType::CharacterDevice, mode, rustix::fs::makedev(major, minor));
     let open = || rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     if made.is_ok() && open().is_ok() {
         return rustix::fs::chmod(&path, mode).map_err(Failure::at(format!("open /{path} to all")));

@@ -8,7 +8,7 @@
 //! In namespaces there are two processes: the first made the namespaces and waits, the second is the first process of
 //! the new pid namespace, with which everything in it dies.
 //!
-//! Source: namespaces(7), user_namespaces(7), pid_namespaces(7); design, "Sandbox".
+//! Source: namespaces(7), `user_namespaces(7)`, `pid_namespaces(7)`; design, "Sandbox".
 
 mod answers;
 mod census;
@@ -160,7 +160,12 @@ impl Helper {
         self.records.apply(task.records.clone());
         let script = match Script::write(&task.name, &task.text) {
             Ok(script) => script,
-            Err(error) => return Ok(Reply::Done { ended: super::Ended::NotExecuted(error.to_string()), records: Vec::new() }),
+            Err(error) => {
+                return Ok(Reply::Done {
+                    ended: super::Ended::NotExecuted(error.to_string()),
+                    records: Vec::new(),
+                });
+            }
         };
         let (listener, child) = child::start(&child::Start {
             task,

@@ -3,7 +3,7 @@
 //! The workroot is mounted twice. What is mounted over it lies on the second, so that the composer, who has the first,
 //! never sees it.
 //!
-//! Source: mount(2), pivot_root(2), proc(5), tmpfs(5).
+//! Source: mount(2), `pivot_root(2)`, proc(5), tmpfs(5).
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -45,7 +45,8 @@ fn protect(path: &str) -> Result<(), Errno> {
         (There::RELATIME, MountFlags::RELATIME),
     ];
     let flags = kept.into_iter().filter(|(set, _)| there.contains(*set)).map(|(_, flag)| flag);
-    let flags = flags.fold(MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID, |all, flag| all | flag);
+    let flags =
+        flags.fold(MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID, |all, flag| all | flag);
     rustix::mount::mount_remount(path, flags, c"")
 }
 
@@ -83,7 +84,8 @@ fn mount_over(name: &str, kind: &str, flags: MountFlags, options: Option<&CStr>)
         Err(error) => return Err(Failure::at(format!("make /{name}"))(error)),
     }
     let to_open = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let place = rustix::fs::open(name, to_open, Mode::empty()).map_err(Failure::at(format!("open /{name}")))?;
+    let place =
+        rustix::fs::open(name, to_open, Mode::empty()).map_err(Failure::at(format!("open /{name}")))?;
     let path = format!("/proc/self/fd/{}", place.as_raw_fd());
     rustix::mount::mount(name, path, kind, flags, options).map_err(Failure::at(format!("mount /{name}")))
 }
@@ -111,7 +113,8 @@ fn fill_dev() -> Result<(), Failure> {
         }
     }
     for (name, target) in LINKS {
-        rustix::fs::symlink(target, format!("dev/{name}")).map_err(Failure::at(format!("make /dev/{name}")))?;
+        rustix::fs::symlink(target, format!("dev/{name}"))
+            .map_err(Failure::at(format!("make /dev/{name}")))?;
     }
     rustix::fs::mkdir("dev/shm", Mode::from_raw_mode(0o1777)).map_err(Failure::at("make /dev/shm"))
 }

@@ -3,10 +3,11 @@
 //! In the user namespace one user and one group exist: this process's, as root. More would need subordinate ids, which
 //! not every machine has, and which this program does not use: the same way everywhere.
 //!
-//! Source: user_namespaces(7), mount_namespaces(7).
+//! Source: `user_namespaces(7)`, `mount_namespaces(7)`.
 
-use std::fs;
+use std::io;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
@@ -28,11 +29,11 @@ pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWNET
         | UnshareFlags::NEWCGROUP;
-    system::unshare(namespaces).map_err(Failure::at("make namespaces"))?;
+    system::unshare(namespaces).map_err(|error| Failure::at("make namespaces")(explained(error)))?;
     // Without it nobody but root may say which groups there are.
-    fs::write("/proc/self/setgroups", "deny").map_err(Failure::at("write /proc/self/setgroups"))?;
-    fs::write("/proc/self/uid_map", format!("0 {user} 1")).map_err(Failure::at("write /proc/self/uid_map"))?;
-    fs::write("/proc/self/gid_map", format!("0 {group} 1")).map_err(Failure::at("write /proc/self/gid_map"))?;
+    say("/proc/self/setgroups", "deny")?;
+    say("/proc/self/uid_map", &format!("0 {user} 1"))?;
+    say("/proc/self/gid_map", &format!("0 {group} 1"))?;
 
     let alone = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", alone).map_err(Failure::at("part from the system's mounts"))?;
@@ -55,9 +56,27 @@ pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
         Forked::Child => {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
                 .map_err(Failure::at("tie the helper to its parent"))?;
-            let place =
-                Place { workroot: working_directory()?, null, kind: PlaceKind::Namespaces { in_memory: room.is_some() } };
+            let place = Place {
+                workroot: working_directory()?,
+                null,
+                kind: PlaceKind::Namespaces { in_memory: room.is_some() },
+            };
             Ok(Begun::Here(place))
         }
     }
+}
+
+/// The system's words for too many namespaces are those for a full disk.
+fn explained(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull => io::Error::other("no more of them are allowed"),
+        _ => error,
+    }
+}
+
+/// Writes `text` to a file of `/proc`, which takes it whole or not at all.
+fn say(path: &str, text: &str) -> Result<(), Failure> {
+    let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    let written = file.and_then(|file| rustix::io::write(file, text.as_bytes()));
+    written.map(drop).map_err(Failure::at(format!("write {path}")))
 }

@@ -4,7 +4,7 @@
 //! then, and time runs. When the program ends, or may not go on, all that is left is ended too: whatever stays behind
 //! would still write while the root filesystem is read back.
 //!
-//! Source: seccomp_unotify(2), pidfd_open(2), waitpid(2); design, "Sandbox".
+//! Source: `seccomp_unotify(2)`, `pidfd_open(2)`, waitpid(2); design, "Sandbox".
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -15,7 +15,7 @@ use libc::c_long;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
 
-use super::answers::Answers;
+use super::answers::{Answers, lower};
 use super::census::{self, Census};
 use super::child::{Child, Word};
 use crate::sandbox::protocol;
@@ -52,7 +52,7 @@ pub(super) struct Supervisor<'a> {
 struct Watch {
     begun: Instant,
     looked: Instant,
-    free_at_first: u64,
+    free_at_first: Free,
     /// No fewer threads are there than this.
     threads: u32,
     /// It could not be executed.
@@ -111,7 +111,9 @@ impl Supervisor<'_> {
             if has_word {
                 // Nothing said means that it runs.
                 hears_words = false;
-                if let Ok(Some((Word::NotExecuted { error }, _))) = protocol::receive::<Word>(&self.child.words) {
+                if let Ok(Some((Word::NotExecuted { error }, _))) =
+                    protocol::receive::<Word>(&self.child.words)
+                {
                     watch.not_executed = Some(error);
                 }
             }
@@ -120,7 +122,10 @@ impl Supervisor<'_> {
             }
             self.reap(watch);
             if let Some(status) = watch.status {
-                return Ok(ended(status, watch.not_executed.take()));
+                let ended = ended(status, watch.not_executed.take());
+                // What fails because nothing more can be written often says so in many words, or in none.
+                let is_full = ended != Ended::Exited(0) && self.has_no_space_left(watch)?;
+                return Ok(if is_full { Ended::TooMuchSpace } else { ended });
             }
             if is_over && !waits {
                 // Its end is known, and its status is somebody's secret: that cannot be.
@@ -185,17 +190,24 @@ impl Supervisor<'_> {
             return Answer::Continue;
         }
         let census = Census::take(self.proc, self.has_own_processes);
-        let group_of = |number: i32| Pid::from_raw(number).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
+        let group_of =
+            |number: i32| Pid::from_raw(number).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
         let targets: Vec<i32> = match process {
             1.. => vec![process],
             // All but the sender.
             -1 => census.processes().iter().copied().filter(|number| *number != call.thread).collect(),
             _ => {
-                let group = if process == 0 { group_of(call.thread) } else { Pid::from_raw(process.saturating_neg()) };
+                let group = if process == 0 {
+                    group_of(call.thread)
+                } else {
+                    Pid::from_raw(process.saturating_neg())
+                };
                 census.processes().iter().copied().filter(|number| group_of(*number) == group).collect()
             }
         };
-        let known = || targets.iter().filter(|number| census.has(**number)).filter_map(|number| Pid::from_raw(*number));
+        let known = || {
+            targets.iter().filter(|number| census.has(**number)).filter_map(|number| Pid::from_raw(*number))
+        };
         if known().next().is_none() {
             return Answer::Error(libc::ESRCH);
         }
@@ -206,7 +218,8 @@ impl Supervisor<'_> {
         for target in known() {
             // By a descriptor, which stays this process's though its number may be given anew.
             let Ok(descriptor) = rustix::process::pidfd_open(target, PidfdFlags::empty()) else { continue };
-            let is_still_ours = Census::take(self.proc, self.has_own_processes).has(target.as_raw_nonzero().get());
+            let is_still_ours =
+                Census::take(self.proc, self.has_own_processes).has(target.as_raw_nonzero().get());
             if is_still_ours {
                 // It may have ended meanwhile, which is what most signals are for.
                 let _ = rustix::process::pidfd_send_signal(descriptor, signal);
@@ -219,26 +232,38 @@ impl Supervisor<'_> {
         if Census::take(self.proc, self.has_own_processes).memory > self.limits.memory {
             return Ok(Some(Ended::TooMuchMemory));
         }
-        let free = self.free()?;
-        let is_too_much = if self.in_memory {
-            free == 0
-        } else {
-            watch.free_at_first.saturating_sub(free) > self.limits.space
-        };
-        Ok(is_too_much.then_some(Ended::TooMuchSpace))
+        Ok(self.has_no_space_left(watch)?.then_some(Ended::TooMuchSpace))
     }
 
-    /// How many bytes the workroot's file system has left.
-    fn free(&self) -> io::Result<u64> {
-        let system = rustix::fs::fstatvfs(self.workroot)?;
-        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    fn has_no_space_left(&self, watch: &Watch) -> io::Result<bool> {
+        let Free { bytes, entries } = self.free()?;
+        Ok(if self.in_memory {
+            bytes == 0 || entries == 0
+        } else {
+            watch.free_at_first.bytes.saturating_sub(bytes) > self.limits.space
+        })
     }
+
+    /// What the workroot's file system has left.
+    fn free(&self) -> io::Result<Free> {
+        let system = rustix::fs::fstatvfs(self.workroot)?;
+        Ok(Free { bytes: system.f_bavail.saturating_mul(system.f_frsize), entries: system.f_favail })
+    }
+}
+
+/// What a file system has left.
+#[derive(Debug, Clone, Copy)]
+struct Free {
+    bytes: u64,
+    entries: u64,
 }
 
 fn ended(status: WaitStatus, not_executed: Option<String>) -> Ended {
     match (not_executed, status.exit_status(), status.terminating_signal()) {
         (Some(error), ..) => Ended::NotExecuted(error),
         (None, Some(status), _) => Ended::Exited(u8::try_from(status & 0xff).unwrap_or(u8::MAX)),
+        // It wrote a larger file than it may.
+        (None, None, Some(libc::SIGXFSZ)) => Ended::TooMuchSpace,
         (None, None, signal) => Ended::Killed(signal.unwrap_or_default()),
     }
 }
@@ -255,7 +280,7 @@ fn makes_process(call: &Notification) -> bool {
 
 /// The process and the signal, if the call sends one.
 fn sends_signal(call: &Notification) -> Option<(i32, i32)> {
-    let argument = |at: usize| call.arguments.get(at).map(|value| (*value & 0xffff_ffff) as u32 as i32);
+    let argument = |at: usize| call.arguments.get(at).map(|value| lower(*value).cast_signed());
     match c_long::from(call.call) {
         libc::SYS_kill | libc::SYS_tkill => Some((argument(0)?, argument(1)?)),
         libc::SYS_tgkill => Some((argument(0)?, argument(2)?)),

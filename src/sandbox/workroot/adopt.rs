@@ -35,7 +35,7 @@ impl Walk<'_> {
         for path in self.memory.names.keys().rev() {
             match self.found.get(path) {
                 Some(known) if known.status.is_directory() != tree.is_directory(path) => {
-                    tree.remove_all(path)
+                    tree.remove_all(path);
                 }
                 Some(_) => {}
                 None if self.is_kept(path) => {}
@@ -67,7 +67,8 @@ impl Walk<'_> {
             }
             let Some(known) = self.found.inodes.get(key) else { continue };
             let there = tree.get(path);
-            let differs = there.is_none_or(|there| !known.facts.are_left_in(there));
+            let was = self.memory.get(path);
+            let differs = was.is_none_or(|was| !known.facts.are_left_as(&was.facts));
             let is_linked = !is_same && !known.status.is_directory() && self.was_or_is_linked(path, known);
             if before.is_none() {
                 pulled.made.push(path.clone());

@@ -56,17 +56,18 @@ impl Facts {
 
     /// Whether the tree says this of `inode`.
     pub(super) fn are_of(&self, inode: &Inode) -> bool {
-        self.mtime == inode.mtime && self.kind == inode.kind && self.are_owned_as(inode)
+        let Inode { kind, mode, owner, mtime, xattrs, origin: _ } = inode;
+        self.mtime == *mtime
+            && self.mode == *mode
+            && self.owner == *owner
+            && self.xattrs == *xattrs
+            && self.kind == *kind
     }
 
-    /// Whether mode, owner and attributes are those of `inode`.
-    fn are_owned_as(&self, inode: &Inode) -> bool {
-        self.mode == inode.mode && self.owner == inode.owner && self.xattrs == inode.xattrs
-    }
-
-    /// Whether all that a program can change is as in `inode`.
-    pub(super) fn are_left_in(&self, inode: &Inode) -> bool {
-        self.kind == inode.kind && self.are_owned_as(inode)
+    /// Whether a program that found `before` left it as it was, its time aside.
+    pub(super) fn are_left_as(&self, before: &Self) -> bool {
+        let Self { kind, mode, owner, mtime: _, xattrs } = before;
+        self.mode == *mode && self.owner == *owner && self.xattrs == *xattrs && self.kind == *kind
     }
 
     /// What must be recorded of it.

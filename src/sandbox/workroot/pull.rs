@@ -43,6 +43,8 @@ pub(super) struct Walk<'a> {
     pub(super) opened: Opened,
     /// How many names were found.
     names: usize,
+    /// How many of them are new.
+    new_names: usize,
     /// How many bytes went to the spool.
     pub(super) bytes: u64,
 }
@@ -80,6 +82,7 @@ impl<'a> Walk<'a> {
             opened: Opened::default(),
             // The root's.
             names: 1,
+            new_names: 0,
             bytes: 0,
         }
     }
@@ -104,14 +107,16 @@ impl<'a> Walk<'a> {
         self.opened.open(self.disk, directory, mode)?;
         let room = self.memory.names.len().saturating_add(self.limits.names).saturating_sub(self.names);
         let names = self.disk.writer.names(directory.as_str(), room)?;
-        let names = names.ok_or_else(|| WorkrootError::TooManyNames {
-            path: directory.clone(),
-            limit: self.limits.names,
-        })?;
+        let too_many = || WorkrootError::TooManyNames { path: directory.clone(), limit: self.limits.names };
+        let names = names.ok_or_else(too_many)?;
         self.names = self.names.saturating_add(names.len());
         let mut below = Vec::new();
         for name in names {
             let path = child(directory, &name)?;
+            self.new_names += usize::from(!self.memory.names.contains_key(&path));
+            if self.new_names > self.limits.names {
+                return Err(too_many());
+            }
             let status = self.disk.status(&path)?;
             match self.verdict(&path, &status) {
                 Verdict::LeftAlone => {
@@ -122,13 +127,12 @@ impl<'a> Walk<'a> {
                         self.found.insert(path, known.clone());
                     }
                 }
-                Verdict::TakenAlone => self.take(&path, status, group)?,
                 Verdict::Taken if status.is_directory() => {
                     self.check_depth(&path)?;
                     self.take(&path, status, group)?;
                     below.push(path);
                 }
-                Verdict::Taken => self.take(&path, status, group)?,
+                Verdict::Taken | Verdict::TakenAlone => self.take(&path, status, group)?,
             }
         }
         Ok(below)

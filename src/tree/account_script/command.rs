@@ -95,22 +95,22 @@ impl Command {
 }
 
 fn add_group(arguments: &Arguments) -> Option<Command> {
-    let gid = arguments.number('g')?;
+    let gid = arguments.number('g').ok()?;
     match arguments.names.as_slice() {
         [name] => Some(Command::AddGroup(GroupAsked { name: name.clone(), gid, kind: arguments.kind() })),
-        [user, group] if gid.is_none() => add_member(user, group),
+        [user, group] if gid.is_none() => Some(add_member(user, group)),
         _ => None,
     }
 }
 
-fn add_member(user: &str, group: &str) -> Option<Command> {
-    Some(Command::AddMember(MemberAsked { user: user.to_owned(), group: group.to_owned() }))
+fn add_member(user: &str, group: &str) -> Command {
+    Command::AddMember(MemberAsked { user: user.to_owned(), group: group.to_owned() })
 }
 
 fn add_user(arguments: &Arguments) -> Option<Command> {
     let name = match arguments.names.as_slice() {
         [name] => name,
-        [user, group] if arguments.is_bare() => return add_member(user, group),
+        [user, group] if arguments.is_bare() => return Some(add_member(user, group)),
         _ => return None,
     };
     // Else it asks for a password.
@@ -127,7 +127,7 @@ fn add_user(arguments: &Arguments) -> Option<Command> {
     }
     Some(Command::AddUser(UserAsked {
         name: name.clone(),
-        uid: arguments.number('u')?,
+        uid: arguments.number('u').ok()?,
         group,
         full_name: field('g')?,
         home: field('h')?,
@@ -190,15 +190,18 @@ impl Arguments {
         if self.has('S') { Kind::System } else { Kind::Person }
     }
 
-    /// The number that `option` says, if it is given; nothing if what it says is not certainly taken for one.
-    fn number(&self, option: char) -> Option<Option<u32>> {
-        let Some(text) = self.values.get(&option) else { return Some(None) };
+    /// The number that `option` says, if it is given.
+    fn number(&self, option: char) -> Result<Option<u32>, NoPlainNumber> {
+        let Some(text) = self.values.get(&option) else { return Ok(None) };
         let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
         let is_short = text == "0" || !text.starts_with('0');
-        let number = text.parse().ok().filter(|number| *number <= MAX_NUMBER)?;
-        (is_decimal && is_short).then_some(Some(number))
+        let number = text.parse().ok().filter(|number| *number <= MAX_NUMBER && is_decimal && is_short);
+        number.map(Some).ok_or(NoPlainNumber)
     }
 }
+
+/// What is given for a number may be taken for another one, or for none.
+struct NoPlainNumber;
 
 /// Whether `text` is a name that is accepted, and taken for no number.
 fn is_name(text: &str) -> bool {

@@ -38,7 +38,10 @@ pub(super) fn lines(text: &str) -> Option<Vec<Line>> {
     let mut reader = Reader { rest: rest.chars().peekable(), variables: HashMap::new() };
     let mut lines = Vec::new();
     while reader.rest.peek().is_some() {
-        let Some(line) = reader.line()? else { continue };
+        let line = reader.line()?;
+        if line.words.is_empty() {
+            continue;
+        }
         let is_end = line.words == ["exit", "0"];
         lines.push(if is_end { Line { words: vec![":".to_owned()], ..line } } else { line });
         if is_end {
@@ -72,8 +75,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The command of the next line, if it has one; assignments are a command that succeeds.
-    fn line(&mut self) -> Option<Option<Line>> {
+    /// The command of the next line, without words if it has none; assignments are a command that succeeds.
+    fn line(&mut self) -> Option<Line> {
         let mut words = Vec::new();
         let mut assigns = false;
         let failure = loop {
@@ -99,7 +102,7 @@ impl Reader<'_> {
         if assigns {
             words.push(":".to_owned());
         }
-        Some((!words.is_empty()).then_some(Line { words, failure }))
+        Some(Line { words, failure })
     }
 
     /// What stands behind `||` up to the end of the line, which must be what always succeeds.

@@ -152,9 +152,10 @@ fn a_home_is_made_or_taken_and_what_is_in_it_stays() {
 
 #[test]
 fn whatever_is_in_doubt_changes_nothing() {
+    type Doubt = (&'static str, fn(&mut Tree));
     let user = "adduser -S a";
     assert_eq!(applied(|_| {}, user), Applied::Done);
-    let doubts: [(&str, fn(&mut Tree)); 15] = [
+    let doubts: [Doubt; 15] = [
         ("no shell", |tree| tree.remove(&path("bin/sh")).unwrap()),
         ("no library", |tree| tree.remove(&path("lib/ld-musl-x86_64.so.1")).unwrap()),
         ("another addgroup, which adduser calls", |tree| put(tree, "usr/sbin/addgroup", file(""), 0o755)),
@@ -164,7 +165,7 @@ fn whatever_is_in_doubt_changes_nothing() {
         ("a line that does not end", |tree| put(tree, "etc/group", file("nogroup:x:65533:"), 0o644)),
         ("a line that ends as elsewhere", |tree| put(tree, "etc/group", file("nogroup:x:65533:\r\n"), 0o644)),
         ("a name that stands twice", |tree| {
-            put(tree, "etc/group", file("nogroup:x:1:\nnogroup:x:2:\n"), 0o644)
+            put(tree, "etc/group", file("nogroup:x:1:\nnogroup:x:2:\n"), 0o644);
         }),
         ("a set-user-ID file", |tree| tree.get_mut(&path("etc/passwd")).unwrap().mode = Mode::new(0o4644)),
         ("a password of nobody's", |tree| put(tree, "etc/shadow", file("a:!:1:::::\n"), 0o640)),

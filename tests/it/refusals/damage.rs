@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use apkcompose::compose::output::{Destination, Output, OutputKind};
+use apkcompose::compose::scripts::ScriptPolicy;
 use apkcompose::compose::{self, Architectures, BuildOptions};
 use apkcompose::kind::{Explain as _, Kind};
 use apkcompose::profile::{self, BUILT_INS, Draft, Overrides};
@@ -69,7 +70,8 @@ impl Sound {
         let options = BuildOptions {
             architectures: Architectures::Usual,
             outputs: vec![Output { kind: OutputKind::Tar, destination: Destination::Path(output.clone()) }],
-            scripts: script_options(),
+            // There is nothing that could run them.
+            scripts: script_options(ScriptPolicy::Skip),
             epoch: None,
             context: None,
             today: None,

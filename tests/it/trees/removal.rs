@@ -4,7 +4,6 @@
 //! A removal is a purge, `apk del --purge`: changed files in `/etc` go as well.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use apkcompose::apk::package::ScriptKind;
 use apkcompose::apk::write_package::PackageFileKind;
@@ -402,76 +401,6 @@ fn a_removed_busybox_takes_its_links_along_unless_no_script_is_applied() {
         there(&applied.listing, &["bin/busybox", "lib/ld-musl-x86_64.so.1"]),
         ["lib/ld-musl-x86_64.so.1"]
     );
-}
-
-/// A package with every script there is and a trigger for `globs`.
-fn scripted(name: &str, globs: &[&str]) -> Package {
-    let one = package(name).file(&format!("opt/{name}/f"), name);
-    let one = ScriptKind::ALL.into_iter().fold(one, |one, kind| one.script(kind, "#!/bin/sh\n"));
-    globs.iter().fold(one, |one, glob| one.trigger(glob))
-}
-
-/// The scripts in apk's order: those that the real apk says it runs, and those that ours says it did not run.
-fn scripts_of(reference: &reference::ReferenceTree, ours: &super::OurTree) -> (Vec<String>, Vec<String>) {
-    let run = reference.apk_output.lines().filter_map(|line| line.strip_prefix("Executing "));
-    let run = run.filter(|script| !script.starts_with("busybox-")).map(str::to_owned);
-    (run.collect(), super::not_run(&ours.outcome))
-}
-
-#[test]
-fn scripts_of_what_goes_and_triggers_that_it_pulls_are_those_that_the_real_apk_runs() {
-    let test = "scripts_of_what_goes_and_triggers_that_it_pulls_are_those_that_the_real_apk_runs";
-    let Some(workshop) = workshop(test) else { return };
-    let alpine = &workshop.alpine;
-    let old = [
-        scripted("goes", &["/opt/*"]).depends("needed"),
-        scripted("needed", &[]).directory("srv/needed", 0o755),
-        scripted("changes", &["/opt/none"]).file("srv/old/f", ""),
-        scripted("watches", &["/srv/*"]),
-        scripted("waits", &["/opt/nothing"]),
-        scripted("falls", &["/opt/falls"]).version("3-r0"),
-    ];
-    let new = [
-        scripted("changes", &["/opt/none"]).version("2-r0"),
-        scripted("watches", &["/srv/*"]),
-        scripted("waits", &["/opt/nothing"]),
-        scripted("falls", &["/opt/falls"]).version("1-r0"),
-    ];
-    let [first, second] =
-        [("old", &old[..]), ("new", &new[..])].map(|(name, packages)| workshop.repository(name, packages));
-    let table = |repository: &Path| {
-        format!("repositories = ['{}']\nkeys = ['{}']", repository.display(), workshop.key().display())
-    };
-    let world = ["goes", "changes", "watches", "waits", "falls"];
-    let base = Ours::minirootfs(alpine, &table(&first), world);
-    base.tree();
-    let tar = workshop.compressed(&base.dir.join("tree.tar"));
-
-    let apk = reference::inside_tar(alpine, &tar).repository(&second).key(workshop.key());
-    let reference = apk.option("--upgrade").add(&["!goes", "falls=1-r0", "changes"]);
-    let more = format!("base = '{}'\n{}", tar.display(), table(&second));
-    let ours = Ours::minirootfs(alpine, &more, ["falls=1-r0"]).without(&["goes"]).with_scripts().tree();
-
-    let (run, not_run) = scripts_of(&reference, &ours);
-    let expected = [
-        "goes-1-r0.pre-deinstall",
-        "goes-1-r0.post-deinstall",
-        "needed-1-r0.pre-deinstall",
-        "needed-1-r0.post-deinstall",
-        "changes-2-r0.pre-upgrade",
-        "changes-2-r0.post-upgrade",
-        "falls-1-r0.pre-upgrade",
-        "falls-1-r0.post-upgrade",
-        "falls-1-r0.trigger",
-        "watches-1-r0.trigger",
-    ];
-    assert_eq!(
-        run.iter().map(String::as_str).collect::<BTreeSet<_>>(),
-        BTreeSet::from(expected),
-        "{}",
-        reference.apk_output
-    );
-    assert_eq!(not_run, run);
 }
 
 #[test]

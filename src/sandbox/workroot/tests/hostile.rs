@@ -65,7 +65,7 @@ fn directories_too_deep_for_any_path_are_refused_and_cleared() {
         matches!(&error, WorkrootError::TooDeep { path, limit: 128 } if path.components().count() == 129)
     );
     assert_eq!(error.kind(), Kind::Limit);
-    bench.workroot.limits.depth = usize::MAX;
+    (bench.workroot.limits.depth, bench.workroot.limits.names) = (usize::MAX, usize::MAX);
     assert!(matches!(bench.refused(), WorkrootError::Path(_)));
     bench.workroot.clear().unwrap();
     assert_eq!(fs::read_dir(bench.at("")).unwrap().count(), 0);

@@ -169,7 +169,7 @@ fn of_disk(bench: &Bench) -> BTreeMap<String, Line> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
 
     #[test]
     fn the_tree_is_what_an_independent_look_at_the_disk_finds(deeds in prop::collection::vec(deed(), 1..40)) {

@@ -1,0 +1,147 @@
+//! The same bytes in every confinement: scripts run in namespaces, by root and by an ordinary user without subordinate
+//! ids, and below another root directory, by root where namespaces are refused and where they are not wanted.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::support::command::{Dir, TestCommand};
+use crate::support::data::Alpine;
+use crate::support::{files, need};
+
+/// What is built with its scripts run: a name, what is said of Alpine, and the packages.
+const REQUESTS: [(&str, &str, &[&str]); 6] = [
+    ("ssh", OVER_A_BASE, &["openssh", "git"]),
+    ("services", OVER_A_BASE, &["doas", "eudev", "openrc", "dhcpcd"]),
+    ("web", OVER_A_BASE, &["nginx@php7", "php7-fpm@php7"]),
+    ("certificates", OVER_A_BASE, &["ca-certificates"]),
+    ("time", FROM_SCRATCH, &["chrony", "tzdata", "alpine-base"]),
+    ("disc", FROM_SCRATCH, &["alpine-base", "openssh", "chrony", "dhcpcd", "doas", "tiny-cloud-alpine", "openrc"]),
+];
+
+const OVER_A_BASE: &str = r#"
+release = "3.19"
+base-trust = "checksum"
+repositories = ["main", "community", { url = "./mirror/php7", tag = "php7", keys = ["./test-php7.rsa.pub"] }]
+"#;
+
+const FROM_SCRATCH: &str = r#"
+release = "3.19"
+base = "scratch"
+repositories = ["./mirror/iso-3.19.1"]
+"#;
+
+/// An ordinary user, who has no subordinate ids.
+const USER: u32 = 65534;
+
+/// Makes user namespaces impossible for whatever runs below.
+const REFUSE: [&str; 6] = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "sh",
+    "-c",
+    "echo 0 >/proc/sys/user/max_user_namespaces; exec \"$0\" \"$@\"",
+];
+
+/// A directory with a profile for each request and what they read.
+fn furnished(alpine: &Alpine) -> Dir {
+    let dir = Dir::new();
+    for part in ["v3.19", "iso-3.19.1", "php7"] {
+        copy(&alpine.mirror().join(part), &dir, &format!("mirror/{part}"));
+    }
+    dir.write("test-php7.rsa.pub", files::read(&alpine.php7_key()));
+    for (name, alpine, packages) in REQUESTS {
+        let profile = format!(
+            "[alpine]\narch = [\"x86_64\"]\nmirror = [\"./mirror\"]\n{alpine}\n[packages]\nruntime = {packages:?}\n"
+        );
+        dir.write(&format!("{name}.toml"), profile);
+    }
+    dir
+}
+
+/// Copies what is at `from`; a link as what it leads to.
+fn copy(from: &Path, dir: &Dir, to: &str) {
+    if from.is_dir() {
+        for name in files::names(from) {
+            copy(&from.join(&name), dir, &format!("{to}/{name}"));
+        }
+    } else {
+        dir.write(to, files::read(from));
+    }
+}
+
+/// The archives of all requests, by name, with what was said of scripts.
+fn built<'a>(dir: &'a Dir, run: impl Fn(TestCommand<'a>) -> TestCommand<'a>) -> BTreeMap<String, String> {
+    REQUESTS
+        .iter()
+        .map(|(name, ..)| {
+            let output = format!("{name}.tar");
+            let command = dir.command().args(["--profile", &format!("{name}.toml"), "-o", &output]);
+            let outcome = run(command.args(["--format", "json"])).success();
+            let report = outcome.stdout_json();
+            assert_eq!(report["scripts_not_run"], serde_json::json!([]), "{outcome}");
+            let digest = apkcompose::digest::Sha256::of(&dir.read(&output)).to_hex();
+            fs::remove_file(dir.join(&output)).unwrap();
+            ((*name).to_owned(), format!("{digest} {}", report["scripts_run"]))
+        })
+        .collect()
+}
+
+#[test]
+fn scripts_leave_the_same_bytes_whoever_runs_them_however_confined() {
+    let test = "scripts_leave_the_same_bytes_whoever_runs_them_however_confined";
+    let Some(alpine) = need::alpine(test) else { return };
+    let Some(()) = need::root(test) else { return };
+    let (dir, users) = (furnished(&alpine), furnished(&alpine));
+
+    let expected = built(&dir, |command| command.args(["--sandbox", "namespaces"]));
+
+    let ran: Vec<&String> = expected.values().filter(|said| !said.ends_with("[]")).collect();
+    assert!(ran.len() >= 4, "too few of them run scripts: {expected:?}");
+    assert_eq!(built(&dir, |command| command), expected, "again");
+    assert_eq!(built(&dir, |command| command.days_later(3)), expected, "three days later");
+    assert_eq!(built(&dir, |command| command.args(["--sandbox", "chroot"])), expected, "by chroot");
+    assert_eq!(built(&dir, |command| command.under(REFUSE)), expected, "where namespaces are refused");
+    assert_eq!(built(&users, |command| command.run_by(USER)), expected, "by an ordinary user");
+}
+
+#[test]
+fn where_namespaces_are_refused_root_is_told_and_others_are_refused() {
+    let test = "where_namespaces_are_refused_root_is_told_and_others_are_refused";
+    let Some(alpine) = need::alpine(test) else { return };
+    let Some(()) = need::root(test) else { return };
+    let dir = furnished(&alpine);
+    let build = || dir.command().args(["--profile", "services.toml", "-o", "x.tar"]);
+
+    let warned = build().under(REFUSE).success();
+    assert!(warned.stderr_text().contains("warning: package scripts are shut in by chroot alone"), "{warned}");
+
+    let refused = build().args(["--sandbox", "namespaces"]).under(REFUSE).fails_with(7);
+    let said = refused.stderr_text();
+    assert!(said.contains("cannot make namespaces: no more of them are allowed"), "{refused}");
+    assert!(said.contains("dhcpcd-10.0.5-r0.pre-install") || said.contains("openrc-"), "{refused}");
+    assert!(said.contains("user.max_user_namespaces"), "{refused}");
+    let names = dir.names();
+    assert!(names.iter().all(|name| !name.contains("sandbox")), "{names:?}");
+}
+
+#[test]
+fn no_line_of_shadow_carries_the_day_of_the_build() {
+    let test = "no_line_of_shadow_carries_the_day_of_the_build";
+    let Some(alpine) = need::alpine(test) else { return };
+    let Some(()) = need::root(test) else { return };
+    let dir = furnished(&alpine);
+    // A script that is more than certain, so that it runs.
+    for name in ["time", "services", "disc"] {
+        dir.command().args(["--profile", &format!("{name}.toml"), "-o", "type=tar,dest=x.tar"]).success();
+        let listing = crate::support::listing::Listing::of_tar(dir.read("x.tar").as_slice());
+        let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;
+        for line in listing.text("etc/shadow").lines() {
+            let day = line.split(':').nth(2).unwrap();
+            assert!(day.is_empty() || day.parse::<u64>().unwrap() + 30 < today, "{name}: {line}");
+        }
+        fs::remove_file(dir.join("x.tar")).unwrap();
+    }
+}
