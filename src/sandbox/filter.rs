@@ -151,7 +151,8 @@ mod tests {
                         for one in values {
                             arguments[argument as usize] = one | !mask;
                             assert_eq!(run(&program, HERE, number, arguments), value(otherwise));
-                            arguments[argument as usize] = one ^ 1;
+                            // The lowest of the bits that count is another one.
+                            arguments[argument as usize] = one ^ (mask & mask.wrapping_neg());
                             assert_eq!(run(&program, HERE, number, arguments), value(expected));
                         }
                     }
