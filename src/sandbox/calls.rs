@@ -41,13 +41,13 @@ pub(super) enum Condition {
     },
 }
 
-/// What happens to a system call, and what else, on a condition.
+/// What happens to a system call, and what else, on conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rule {
-    /// What counts if the condition does not hold.
+    /// What counts if no condition holds.
     pub(super) usually: Verdict,
-    /// A condition, and what counts if it holds.
-    pub(super) unless: Option<(Condition, Verdict)>,
+    /// Conditions, and what counts if one of them holds.
+    pub(super) unless: Option<(&'static [Condition], Verdict)>,
 }
 
 impl Rule {
@@ -55,8 +55,8 @@ impl Rule {
         Self { usually: verdict, unless: None }
     }
 
-    const fn allowed_unless(condition: Condition, verdict: Verdict) -> Self {
-        Self { usually: Verdict::Allow, unless: Some((condition, verdict)) }
+    const fn allowed_unless(conditions: &'static [Condition], verdict: Verdict) -> Self {
+        Self { usually: Verdict::Allow, unless: Some((conditions, verdict)) }
     }
 }
 
@@ -84,14 +84,33 @@ const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWNET)
     .cast_unsigned();
 
-/// The kinds of `mknod` that are devices.
-const DEVICES: &[u32] = &[libc::S_IFCHR, libc::S_IFBLK];
+/// Namespaces are made.
+const MAKES_NAMESPACES: &[Condition] = &[Condition::AnyBit { argument: 0, bits: NAMESPACES }];
+
+/// `mknod` and `mknodat` make devices.
+#[cfg(target_arch = "x86_64")]
+const IS_DEVICE: &[Condition] = &[is_device(1)];
+const IS_DEVICE_AT: &[Condition] = &[is_device(2)];
+
+const fn is_device(argument: u32) -> Condition {
+    Condition::OneOf { argument, mask: libc::S_IFMT, values: &[libc::S_IFCHR, libc::S_IFBLK] }
+}
+
+/// It is done to another process: 0 is the process itself.
+const IS_ANOTHER: &[Condition] = &[Condition::AnyBit { argument: 0, bits: u32::MAX }];
 
 /// The requests of `fcntl` by which a process is chosen that gets signals.
-const OWNER_REQUESTS: &[u32] = &[8, 10, 15];
+const CHOOSES_OWNER: &[Condition] =
+    &[Condition::OneOf { argument: 1, mask: u32::MAX, values: &[8, 10, 15] }];
 
 /// The requests of `ioctl` that put input into a terminal, or choose a process that gets signals.
-const TERMINAL_REQUESTS: &[u32] = &[0x5412, 0x541c, 0x8901, 0x8902];
+const REACHES_OTHERS: &[Condition] =
+    &[Condition::OneOf { argument: 1, mask: u32::MAX, values: &[0x5412, 0x541c, 0x8901, 0x8902] }];
+
+/// The pair of sockets is of another family than `AF_UNIX`, or takes datagrams (`SOCK_DGRAM`, `SOCK_RAW`): those can
+/// be sent to others than the peer.
+const CAN_LEAVE: &[Condition] =
+    &[Condition::AnyBit { argument: 0, bits: !1 }, Condition::AnyBit { argument: 1, bits: 2 }];
 
 /// The rules, by the numbers of the calls. A number has at most one.
 ///
@@ -103,14 +122,12 @@ pub(super) fn rules(is_alone: bool) -> Vec<(u32, Rule)> {
         rules.extend(numbers.iter().filter_map(|number| Some((u32::try_from(*number).ok()?, rule))));
     };
     add(&answered(), Rule::always(Verdict::Ask));
-    let device = |argument| {
-        let condition = Condition::OneOf { argument, mask: libc::S_IFMT, values: DEVICES };
-        Rule::allowed_unless(condition, Verdict::Ask)
-    };
-    add(&[libc::SYS_mknodat], device(2));
+    add(&[libc::SYS_mknodat], Rule::allowed_unless(IS_DEVICE_AT, Verdict::Ask));
     #[cfg(target_arch = "x86_64")]
-    add(&[libc::SYS_mknod], device(1));
+    add(&[libc::SYS_mknod], Rule::allowed_unless(IS_DEVICE, Verdict::Ask));
     add(&identity(), Rule::always(Verdict::Fail(0)));
+    // Of all processes of a user too, so that it could not be told who is meant.
+    add(&[libc::SYS_setpriority, libc::SYS_ioprio_set], Rule::always(Verdict::Fail(0)));
     add(&forbidden(), Rule::always(Verdict::Fail(EPERM)));
     // Programs have another way where these do not exist.
     add(
@@ -125,18 +142,22 @@ pub(super) fn rules(is_alone: bool) -> Vec<(u32, Rule)> {
             libc::SYS_shmget,
             libc::SYS_shmat,
             libc::SYS_shmctl,
+            // Those that others made could be had by their numbers and names, without being opened.
             libc::SYS_msgget,
+            libc::SYS_msgsnd,
+            libc::SYS_msgrcv,
+            libc::SYS_msgctl,
             libc::SYS_semget,
+            libc::SYS_semop,
+            libc::SYS_semtimedop,
+            libc::SYS_semctl,
             libc::SYS_mq_open,
+            libc::SYS_mq_unlink,
         ],
         Rule::always(Verdict::Fail(ENOSYS)),
     );
     add(&[libc::SYS_socket], Rule::always(Verdict::Fail(EAFNOSUPPORT)));
-    // 0 is the process itself.
-    let another = |argument| {
-        let condition = Condition::AnyBit { argument, bits: u32::MAX };
-        Rule::allowed_unless(condition, Verdict::Fail(EPERM))
-    };
+    add(&[libc::SYS_socketpair], Rule::allowed_unless(CAN_LEAVE, Verdict::Fail(EAFNOSUPPORT)));
     add(
         &[
             libc::SYS_prlimit64,
@@ -147,18 +168,13 @@ pub(super) fn rules(is_alone: bool) -> Vec<(u32, Rule)> {
             libc::SYS_migrate_pages,
             libc::SYS_move_pages,
         ],
-        another(0),
+        Rule::allowed_unless(IS_ANOTHER, Verdict::Fail(EPERM)),
     );
-    add(&[libc::SYS_setpriority, libc::SYS_ioprio_set], another(1));
-    let request = |values| {
-        let condition = Condition::OneOf { argument: 1, mask: u32::MAX, values };
-        Rule::allowed_unless(condition, Verdict::Fail(EPERM))
-    };
-    add(&[libc::SYS_fcntl], request(OWNER_REQUESTS));
-    add(&[libc::SYS_ioctl], request(TERMINAL_REQUESTS));
+    add(&[libc::SYS_fcntl], Rule::allowed_unless(CHOOSES_OWNER, Verdict::Fail(EPERM)));
+    add(&[libc::SYS_ioctl], Rule::allowed_unless(REACHES_OTHERS, Verdict::Fail(EPERM)));
     // Namespaces are refused before anybody is asked; what is left counts processes.
-    let namespaces = Condition::AnyBit { argument: 0, bits: NAMESPACES };
-    add(&[libc::SYS_clone], Rule { usually: Verdict::Ask, unless: Some((namespaces, Verdict::Fail(EPERM))) });
+    let refused = Some((MAKES_NAMESPACES, Verdict::Fail(EPERM)));
+    add(&[libc::SYS_clone], Rule { usually: Verdict::Ask, unless: refused });
     if !is_alone {
         add(
             &[libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_uname],
@@ -229,6 +245,8 @@ fn forbidden() -> Vec<libc::c_long> {
         libc::SYS_pivot_root,
         libc::SYS_chroot,
         libc::SYS_open_tree,
+        457, // statmount
+        458, // listmount
         libc::SYS_move_mount,
         libc::SYS_fsopen,
         libc::SYS_fsconfig,

@@ -1,6 +1,6 @@
 //! The rules of [`super::calls`] as a program for the kernel's filter.
 //!
-//! The program looks at the architecture, then at the number of the call, then at most at one argument. It is made of the
+//! The program looks at the architecture, then at the number of the call, then at the arguments that its rule names. It is made of the
 //! rules alone, so what is allowed can be read there.
 //!
 //! Source: seccomp(2), bpf(4).
@@ -41,20 +41,22 @@ pub(super) fn program(architecture: u32, rules: &[(u32, Rule)]) -> Vec<sock_filt
 }
 
 fn decision(rule: &Rule) -> Vec<sock_filter> {
-    let Some((condition, otherwise)) = rule.unless else { return vec![verdict(rule.usually)] };
+    let Some((conditions, otherwise)) = rule.unless else { return vec![verdict(rule.usually)] };
     let mut steps = Vec::new();
-    match condition {
-        Condition::AnyBit { argument, bits } => {
-            steps.push(step(LOAD, place(argument)));
-            steps.push(jump(libc::BPF_JSET, bits, 0, 1));
-            steps.push(verdict(otherwise));
-        }
-        Condition::OneOf { argument, mask, values } => {
-            steps.push(step(LOAD, place(argument)));
-            steps.push(step(MASK, mask));
-            for value in values {
-                steps.push(jump(libc::BPF_JEQ, *value, 0, 1));
+    for condition in conditions {
+        match *condition {
+            Condition::AnyBit { argument, bits } => {
+                steps.push(step(LOAD, place(argument)));
+                steps.push(jump(libc::BPF_JSET, bits, 0, 1));
                 steps.push(verdict(otherwise));
+            }
+            Condition::OneOf { argument, mask, values } => {
+                steps.push(step(LOAD, place(argument)));
+                steps.push(step(MASK, mask));
+                for value in values {
+                    steps.push(jump(libc::BPF_JEQ, *value, 0, 1));
+                    steps.push(verdict(otherwise));
+                }
             }
         }
     }
@@ -133,22 +135,26 @@ mod tests {
                 None => Verdict::Allow,
             };
             assert_eq!(run(&program, HERE, number, [0; 6]), value(expected), "call {number}");
-            let Some((condition, otherwise)) = rule.and_then(|rule| rule.unless) else { continue };
-            let mut arguments = [0; 6];
-            match condition {
-                Condition::AnyBit { argument, bits } => {
-                    for bit in (0..32).map(|bit| 1 << bit) {
-                        arguments[argument as usize] = bit;
-                        let expected = if bits & bit == 0 { expected } else { otherwise };
-                        assert_eq!(run(&program, HERE, number, arguments), value(expected), "call {number}");
+            let Some((conditions, otherwise)) = rule.and_then(|rule| rule.unless) else { continue };
+            for condition in conditions {
+                let mut arguments = [0; 6];
+                match *condition {
+                    Condition::AnyBit { argument, bits } => {
+                        for bit in (0..32).map(|bit| 1 << bit) {
+                            arguments[argument as usize] = bit;
+                            let expected = if bits & bit == 0 { expected } else { otherwise };
+                            let verdict = run(&program, HERE, number, arguments);
+                            assert_eq!(verdict, value(expected), "call {number}");
+                        }
                     }
-                }
-                Condition::OneOf { argument, values, mask } => {
-                    for one in values {
-                        arguments[argument as usize] = one | !mask;
-                        assert_eq!(run(&program, HERE, number, arguments), value(otherwise));
-                        arguments[argument as usize] = one ^ 1;
-                        assert_eq!(run(&program, HERE, number, arguments), value(expected));
+                    Condition::OneOf { argument, values, mask } => {
+                        for one in values {
+                            arguments[argument as usize] = one | !mask;
+                            assert_eq!(run(&program, HERE, number, arguments), value(otherwise));
+                            // The lowest of the bits that count is another one.
+                            arguments[argument as usize] = one ^ (mask & mask.wrapping_neg());
+                            assert_eq!(run(&program, HERE, number, arguments), value(expected));
+                        }
                     }
                 }
             }

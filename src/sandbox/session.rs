@@ -5,7 +5,8 @@
 //!
 //! Source: design, "Sandbox".
 
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
+use std::net::Shutdown;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -14,6 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
 
 use super::helper;
 use super::output::Output;
@@ -24,6 +26,8 @@ use crate::report::Reporter;
 
 /// How long after a program's time the helper may take to end it.
 const GRACE: Duration = Duration::from_secs(60);
+/// How often is looked whether the helper has ended.
+const SHORT: Duration = Duration::from_millis(2);
 /// How often the user's wish to stop is asked for.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -112,6 +116,8 @@ impl Session {
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| lost(error.into()))?;
         protocol::send(&self.socket, &Request::Run(task), &[writing.as_fd()]).map_err(lost)?;
         drop(writing);
+        // The program could open the other end and read there what is waited for.
+        rustix::fs::fcntl_setfl(&reading, OFlags::NONBLOCK).map_err(|error| lost(error.into()))?;
         let mut reading = std::fs::File::from(reading);
         let begun = Instant::now();
         let mut reply = None;
@@ -123,14 +129,19 @@ impl Session {
             }
             if begun.elapsed() > patience {
                 self.end();
-                return Err(lost(io::ErrorKind::TimedOut.into()));
+                return Err(lost(ErrorKind::TimedOut.into()));
             }
             let (has_output, has_reply) = self.wait(&reading, is_open).map_err(lost)?;
             if has_output {
                 let mut buffer = [0; 8192];
-                let count = reading.read(&mut buffer).map_err(lost)?;
-                is_open = count > 0;
-                output.take(buffer.get(..count).unwrap_or_default(), reporter);
+                match reading.read(&mut buffer) {
+                    Ok(count) => {
+                        is_open = count > 0;
+                        output.take(buffer.get(..count).unwrap_or_default(), reporter);
+                    }
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                    Err(error) => return Err(lost(error)),
+                }
             }
             if has_reply && reply.is_none() {
                 reply = Some(self.hear().map_err(|error| failed(&error))?.0);
@@ -146,7 +157,7 @@ impl Session {
 
     /// Waits a moment; whether there is something to read from the program, and from the helper.
     fn wait(&self, reading: &std::fs::File, is_open: bool) -> io::Result<(bool, bool)> {
-        let tick = Timespec::try_from(TICK).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let tick = Timespec::try_from(TICK).map_err(|_| ErrorKind::InvalidInput)?;
         let mut descriptors = vec![PollFd::new(&self.socket, PollFlags::IN)];
         if is_open {
             descriptors.push(PollFd::new(reading, PollFlags::IN));
@@ -163,12 +174,18 @@ impl Session {
         match protocol::receive(&self.socket).map_err(SessionError::Lost)? {
             Some((Reply::Failed { attempt, error }, _)) => Err(SessionError::Refused { attempt, error }),
             Some(heard) => Ok(heard),
-            None => Err(SessionError::Lost(io::ErrorKind::UnexpectedEof.into())),
+            None => Err(SessionError::Lost(ErrorKind::UnexpectedEof.into())),
         }
     }
 
     /// Ends it, and all that it started.
     pub(super) fn end(&mut self) {
+        // It hears that nobody asks any more, and ends what it started: without namespaces nobody else could.
+        let _ = self.socket.shutdown(Shutdown::Both);
+        let begun = Instant::now();
+        while matches!(self.process.try_wait(), Ok(None)) && begun.elapsed() < GRACE {
+            std::thread::sleep(SHORT);
+        }
         // It is gone already, or it goes now; both are what is wanted.
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -182,7 +199,7 @@ impl Drop for Session {
 }
 
 fn out_of_turn() -> SessionError {
-    SessionError::Lost(io::ErrorKind::InvalidData.into())
+    SessionError::Lost(ErrorKind::InvalidData.into())
 }
 
 fn failed(error: &SessionError) -> SandboxError {

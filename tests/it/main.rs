@@ -73,6 +73,8 @@ mod releases;
 mod reproducible;
 /// The solver asked without a profile.
 mod resolving;
+/// Package scripts that mean harm.
+mod sandbox;
 /// What is warned of once a profile is answered, and what scanners are told by an image.
 mod scanners;
 /// The server that tests have for a mirror, as curl sees it.

@@ -11,7 +11,7 @@ mod rules;
 /// Scripts and triggers that run.
 mod scripts;
 /// What those packages are made with.
-mod workshop;
+pub(crate) mod workshop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -81,6 +81,11 @@ pub(crate) fn network_namespace(test: &str) -> Option<()> {
     or_skip(test, find_root().and_then(|()| find_namespace("network", "--net")))
 }
 
+/// Leave to make user namespaces, and in them what the sandbox of package scripts is made of.
+pub(crate) fn user_namespaces(test: &str) -> Option<()> {
+    or_skip(test, find_namespace("user", "--user"))
+}
+
 /// The Docker Engine of this process.
 pub(crate) fn docker(test: &str) -> Option<&'static Engine> {
     or_skip(test, docker::engine())

@@ -11,6 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
 /// How long ending everything may take: the kernel may need time for what it does for a process.
@@ -24,7 +25,7 @@ pub(super) struct Census {
     processes: Vec<i32>,
     /// How many threads they have together.
     pub(super) threads: u32,
-    /// How many bytes of memory that no file stands behind they have together.
+    /// How many bytes of memory that no file stands behind they have together, with what says where it is.
     pub(super) memory: u64,
 }
 
@@ -78,9 +79,14 @@ pub(super) fn end_all(proc: BorrowedFd<'_>, has_own_processes: bool) -> bool {
                 let _ = rustix::process::kill_process(process, Signal::KILL);
             }
         }
-        while reap().is_some() {}
-        if census.processes.is_empty() {
-            return true;
+        // Whoever descends from this process has somebody above who is its child: what is counted could miss one
+        // that loses its parent meanwhile.
+        loop {
+            match reap() {
+                Reaped::Ended(..) => {}
+                Reaped::NoneYet => break,
+                Reaped::NobodyLeft => return true,
+            }
         }
         if begun.elapsed() > PATIENCE {
             return false;
@@ -89,9 +95,23 @@ pub(super) fn end_all(proc: BorrowedFd<'_>, has_own_processes: bool) -> bool {
     }
 }
 
+/// What came of looking for processes of ours that ended.
+pub(super) enum Reaped {
+    /// This one ended, so.
+    Ended(Pid, WaitStatus),
+    /// There are some, and none that ended.
+    NoneYet,
+    /// There are none.
+    NobodyLeft,
+}
+
 /// Takes note of a process of ours that ended.
-pub(super) fn reap() -> Option<(Pid, WaitStatus)> {
-    rustix::process::wait(WaitOptions::NOHANG).ok().flatten()
+pub(super) fn reap() -> Reaped {
+    match rustix::process::wait(WaitOptions::NOHANG) {
+        Ok(Some((process, status))) => Reaped::Ended(process, status),
+        Err(Errno::CHILD) => Reaped::NobodyLeft,
+        Ok(None) | Err(_) => Reaped::NoneYet,
+    }
 }
 
 fn descends(all: &HashMap<i32, Status>, number: i32, from: i32) -> bool {
@@ -108,23 +128,51 @@ fn descends(all: &HashMap<i32, Status>, number: i32, from: i32) -> bool {
 }
 
 fn numbers(proc: BorrowedFd<'_>) -> Vec<i32> {
-    let Ok(directory) = Dir::read_from(proc) else { return Vec::new() };
+    numbers_in(Dir::read_from(proc))
+}
+
+fn numbers_in(directory: Result<Dir, Errno>) -> Vec<i32> {
+    let Ok(directory) = directory else { return Vec::new() };
     directory.flatten().filter_map(|entry| entry.file_name().to_str().ok()?.parse().ok()).collect()
 }
 
 fn status(proc: BorrowedFd<'_>, number: i32) -> Option<Status> {
     let text = read(proc, &format!("{number}/status"))?;
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.split_ascii_whitespace().next()
-    };
-    let kilobytes = |name| field(name).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+    let threads = field(&text, "Threads").and_then(|number| number.parse().ok()).unwrap_or(1);
+    let is_over = is_over(&text);
+    // A process seems to be dead when its first thread is, whatever the others do; that one has no memory any more.
+    let memory = if is_over && threads > 1 { memory_of_a_thread(proc, number) } else { memory(&text) };
     Some(Status {
-        parent: field("PPid")?.parse().ok()?,
-        threads: field("Threads").and_then(|number| number.parse().ok()).unwrap_or(1),
-        memory: (kilobytes("RssAnon") + kilobytes("RssShmem")).saturating_mul(1024),
-        is_dead: matches!(field("State"), Some("Z" | "X")),
+        parent: field(&text, "PPid")?.parse().ok()?,
+        threads,
+        memory,
+        is_dead: is_over && threads <= 1,
     })
+}
+
+/// What a status says under a name.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_ascii_whitespace().next()
+}
+
+fn is_over(text: &str) -> bool {
+    matches!(field(text, "State"), Some("Z" | "X"))
+}
+
+/// The memory of a process in bytes, with what says where it is: that may be more, if all of it is the same page.
+fn memory(text: &str) -> u64 {
+    let kilobytes = |name| field(text, name).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+    ["RssAnon", "RssShmem", "VmPTE"].into_iter().map(kilobytes).fold(0, u64::saturating_add).saturating_mul(1024)
+}
+
+/// The memory of a process whose first thread is over: all others have the same.
+fn memory_of_a_thread(proc: BorrowedFd<'_>, number: i32) -> u64 {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(threads) = rustix::fs::openat(proc, format!("{number}/task"), flags, Mode::empty()) else { return 0 };
+    let statuses = numbers_in(Dir::new(threads)).into_iter();
+    let mut statuses = statuses.filter_map(|thread| read(proc, &format!("{number}/task/{thread}/status")));
+    statuses.find(|text| !is_over(text)).map_or(0, |text| memory(&text))
 }
 
 /// The permission bits that files made by `thread` do not get.

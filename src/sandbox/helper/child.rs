@@ -106,7 +106,6 @@ pub(super) struct Start<'a> {
     pub(super) task: &'a Task,
     pub(super) script: &'a Script,
     pub(super) output: BorrowedFd<'a>,
-    pub(super) null: BorrowedFd<'a>,
     pub(super) proc: BorrowedFd<'a>,
     /// Whether it sees no processes but those of the sandbox.
     pub(super) is_alone: bool,
@@ -155,7 +154,7 @@ fn become_program(start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Fa
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(Failure::at("tie the program to the helper"))?;
     be_the_first_to_go(start.proc);
-    rustix::stdio::dup2_stdin(start.null).map_err(Failure::at("give it an input"))?;
+    give_no_input()?;
     rustix::stdio::dup2_stdout(start.output).map_err(Failure::at("give it an output"))?;
     rustix::stdio::dup2_stderr(start.output).map_err(Failure::at("give it an output"))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
@@ -189,6 +188,13 @@ fn become_program(start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Fa
         .map_err(Failure::at("hand over the filter"))?;
     drop(listener);
     Ok(system::execute(&path, &arguments, &environment))
+}
+
+/// Makes the input one that is at its end: a pipe of its own. The system's `/dev/null` would be as good to read, but a
+/// program that root composes could change its mode for everybody.
+fn give_no_input() -> Result<(), Failure> {
+    let (reading, _) = rustix::pipe::pipe().map_err(Failure::at("make an input"))?;
+    rustix::stdio::dup2_stdin(reading).map_err(Failure::at("give it an input"))
 }
 
 fn text(text: &str) -> Result<CString, Failure> {

@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Begun, Failure, Place, PlaceKind, null, working_directory};
+use super::{Begun, Failure, Place, PlaceKind, working_directory};
 
 /// The devices that programs have: name and numbers.
 const DEVICES: [(&str, u32, u32); 5] =
@@ -22,7 +22,7 @@ pub(super) fn begin() -> Result<Begun, Failure> {
     // What programs leave behind becomes this process's, so that it can be ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(Failure::at("adopt what programs leave behind"))?;
-    Ok(Begun::Here(Place { workroot: working_directory()?, null: null()?, kind: PlaceKind::Chroot }))
+    Ok(Begun::Here(Place { workroot: working_directory()?, kind: PlaceKind::Chroot }))
 }
 
 /// Makes the working directory the root directory; returns the system's `/proc`.

@@ -25,7 +25,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 
 use super::protocol::{self, Beginning, Reply, Request, Room, Task};
 use super::records::Records;
@@ -82,8 +82,6 @@ enum Begun {
 struct Place {
     /// The root directory that composer and helper write to.
     workroot: OwnedFd,
-    /// The system's, for standard input.
-    null: OwnedFd,
     /// How it is entered.
     kind: PlaceKind,
 }
@@ -171,7 +169,6 @@ impl Helper {
             task,
             script: &script,
             output: output.as_fd(),
-            null: self.place.null.as_fd(),
             proc: proc.as_fd(),
             is_alone: *has_own_processes,
         })?;
@@ -216,10 +213,4 @@ impl Helper {
 fn working_directory() -> Result<OwnedFd, Failure> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(".", flags, Mode::empty()).map_err(Failure::at("open the workroot"))
-}
-
-/// Opens the system's `/dev/null`.
-fn null() -> Result<OwnedFd, Failure> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, "/dev/null", flags, Mode::empty()).map_err(Failure::at("open /dev/null"))
 }

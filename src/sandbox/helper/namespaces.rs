@@ -12,14 +12,13 @@ use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
 
-use super::{Begun, Failure, MACHINE_NAME, Place, PlaceKind, mounts, null, working_directory};
+use super::{Begun, Failure, MACHINE_NAME, Place, PlaceKind, mounts, working_directory};
 use crate::sandbox::protocol::Room;
 use crate::sandbox::system::{self, Forked};
 
 /// Makes the namespaces, and in them the workroot: in memory with `room`, or in the working directory.
 pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    let null = null()?;
     let directory = std::env::current_dir().map_err(Failure::at("find the working directory"))?;
 
     let namespaces = UnshareFlags::NEWUSER
@@ -58,7 +57,6 @@ pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
                 .map_err(Failure::at("tie the helper to its parent"))?;
             let place = Place {
                 workroot: working_directory()?,
-                null,
                 kind: PlaceKind::Namespaces { in_memory: room.is_some() },
             };
             Ok(Begun::Here(place))

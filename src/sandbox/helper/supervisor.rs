@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
 
 use super::answers::{Answers, lower};
-use super::census::{self, Census};
+use super::census::{self, Census, Reaped};
 use super::child::{Child, Word};
 use crate::sandbox::protocol;
 use crate::sandbox::records::Records;
@@ -145,7 +145,7 @@ impl Supervisor<'_> {
 
     /// Takes note of all that ended.
     fn reap(&self, watch: &mut Watch) {
-        while let Some((process, status)) = census::reap() {
+        while let Reaped::Ended(process, status) = census::reap() {
             if process == self.child.process {
                 watch.status = Some(status);
             }

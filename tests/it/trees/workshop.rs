@@ -38,14 +38,14 @@ const GROUND: &str = "ground";
 
 /// A package in the making.
 #[derive(Debug, Clone)]
-pub(super) struct Package {
+pub(crate) struct Package {
     info: PackageInfo,
     files: BTreeMap<TreePath, PackageFile>,
     scripts: Scripts,
 }
 
 /// The package `name` 1-r0, without files.
-pub(super) fn package(name: &str) -> Package {
+pub(crate) fn package(name: &str) -> Package {
     let info = PackageInfo {
         name: name.to_owned(),
         version: "1-r0".to_owned(),
@@ -101,12 +101,12 @@ impl Package {
         self
     }
 
-    pub(super) fn script(mut self, kind: ScriptKind, text: &str) -> Self {
+    pub(crate) fn script(mut self, kind: ScriptKind, text: &str) -> Self {
         self.scripts.insert(kind, text.as_bytes().to_vec());
         self
     }
 
-    pub(super) fn entry(mut self, path: &str, kind: PackageFileKind, mode: u32) -> Self {
+    pub(crate) fn entry(mut self, path: &str, kind: PackageFileKind, mode: u32) -> Self {
         let path = TreePath::relative(path).unwrap();
         for above in path.ancestors().filter(|above| !above.is_root()) {
             self.files.entry(above.clone()).or_insert_with(|| file(above, PackageFileKind::Directory, 0o755));
@@ -143,7 +143,7 @@ impl Package {
         self.with(path, |file| file.owner = owner)
     }
 
-    pub(super) fn made(&self) -> Made {
+    pub(crate) fn made(&self) -> Made {
         let mut files: Vec<PackageFile> = self.files.values().cloned().collect();
         let bytes = write_package(&self.info, &self.scripts, &mut files, Some(made::key())).unwrap();
         made::of_bytes(bytes)

@@ -1,0 +1,19 @@
+//! Package scripts that mean harm, run as users run them: what they reach, and what is left of them.
+//!
+//! Most attacks are a program of their own (`attacker/`), which the tests compile and put into a package whose script
+//! runs it. It reports what it could do; what it did to the system is looked at from outside ([`host`]).
+
+/// The attacking program.
+mod attacker;
+/// Attacks, each in all modes.
+mod hostile;
+/// The system outside, before and after.
+mod host;
+/// What a program may use, with limits small enough to be reached.
+mod limits;
+/// Where the sandbox plays the kernel's part: the same answers.
+mod kernel;
+/// The ways of being shut in, and a package with a hostile script in each.
+mod modes;
+/// What a user stops.
+mod stopped;

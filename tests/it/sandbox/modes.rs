@@ -1,0 +1,172 @@
+//! The ways in which scripts are shut in, as users meet them, and a build in each with a script that means harm.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use apkcompose::apk::package::ScriptKind;
+use apkcompose::apk::write_package::PackageFileKind;
+use apkcompose::content::Content;
+
+use super::attacker;
+use super::host::Host;
+use crate::made;
+use crate::support::command::{Dir, Outcome, TestCommand};
+use crate::support::data::Alpine;
+use crate::support::files;
+use crate::support::listing::Listing;
+use crate::trees::workshop::package;
+
+/// Who has no name on most systems, and no subordinate ids.
+const NOBODY: u32 = 65_534;
+
+/// How somebody composes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// As root, in namespaces.
+    Root,
+    /// As an ordinary user without subordinate ids.
+    User,
+    /// As root, where user namespaces are forbidden.
+    Forbidden,
+    /// As root, by chroot.
+    Chroot,
+}
+
+pub(super) const MODES: [Mode; 4] = [Mode::Root, Mode::User, Mode::Forbidden, Mode::Chroot];
+
+impl Mode {
+    /// Whose files, processes and queues attacks in this mode could reach.
+    pub(super) fn user(self) -> u32 {
+        match self {
+            Self::User => NOBODY,
+            Self::Root | Self::Forbidden | Self::Chroot => 0,
+        }
+    }
+
+
+    /// `command` in this mode.
+    fn of(self, command: TestCommand<'_>) -> TestCommand<'_> {
+        match self {
+            Self::Root => command.args(["--sandbox", "namespaces"]),
+            Self::User => command.run_by(NOBODY),
+            // A root that cannot make another user namespace.
+            Self::Forbidden => command.under([
+                "unshare",
+                "--user",
+                "--map-root-user",
+                "sh",
+                "-c",
+                "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"",
+                "sh",
+            ]),
+            Self::Chroot => command.args(["--sandbox", "chroot"]),
+        }
+    }
+}
+
+/// A build whose one package has a hostile script.
+pub(super) struct Attack {
+    pub(super) mode: Mode,
+    pub(super) host: Host,
+    /// The package's name, which no other has.
+    pub(super) package: String,
+    pub(super) dir: Dir,
+    base: PathBuf,
+    seconds: u32,
+}
+
+/// What came of an attack.
+pub(super) struct Attacked {
+    pub(super) outcome: Outcome,
+    pub(super) dir: Dir,
+    pub(super) took: Duration,
+    described: String,
+}
+
+impl Attack {
+    /// A build in `mode` over the minirootfs, whose script is `text`; in it `ATTACKER` is the attacking program and
+    /// `HOST` what it is told.
+    pub(super) fn new(alpine: &Alpine, mode: Mode, text: &str) -> Self {
+        let host = Host::new(mode.user());
+        let name = format!("hostile-{}", host.marker);
+        let text = text.replace("ATTACKER", "/usr/bin/attacker").replace("HOST", &host.told());
+        let program = PackageFileKind::File(Content::of_bytes(attacker::program()));
+        let hostile = package(&name)
+            .entry("usr/bin/attacker", program, 0o755)
+            .script(ScriptKind::PostInstall, &format!("#!/bin/sh\n{text}\n"))
+            .made();
+        let dir = Dir::new();
+        made::repository(&dir.join("repository"), "hostile", &[&hostile], made::key());
+        files::write(&dir.join("test.rsa.pub"), made::key().public_key().pem());
+        Self { mode, host, package: name, dir, base: alpine.minirootfs("x86_64"), seconds: 60 }
+    }
+
+    /// With another time that a script may take.
+    pub(super) fn seconds(mut self, seconds: u32) -> Self {
+        self.seconds = seconds;
+        self
+    }
+
+    /// What composes.
+    pub(super) fn command(&self) -> TestCommand<'_> {
+        let profile = format!(
+            "[alpine]\nbase = '{}'\nrepositories = ['{}']\nkeys = ['{}']\narch = ['x86_64']\n\
+             [packages]\nruntime = ['{}']\n[image]\nlock-root = false\n",
+            self.base.display(),
+            self.dir.join("repository").display(),
+            self.dir.join("test.rsa.pub").display(),
+            self.package
+        );
+        self.dir.write("p.toml", profile);
+        let command = self
+            .dir
+            .command()
+            .args(["--profile", "p.toml", "--output", "type=tar,dest=tree.tar"])
+            .args(["--script-timeout", &self.seconds.to_string()])
+            .env("SECRET", format!("secret {}", self.host.marker));
+        self.mode.of(command)
+    }
+
+    /// Builds. The system must be as it was, and nothing left.
+    pub(super) fn run(mut self) -> Attacked {
+        let begun = Instant::now();
+        let outcome = self.command().run();
+        let took = begun.elapsed();
+        let described = format!("{:?}: {outcome}", self.mode);
+        self.host.assert_untouched(&self.package, &described);
+        let mut left = self.dir.names();
+        left.retain(|name| !["p.toml", "repository", "test.rsa.pub", "tree.tar"].contains(&name.as_str()));
+        assert_eq!(left, Vec::<String>::new(), "left behind: {described}");
+        Attacked { outcome, dir: self.dir, took, described }
+    }
+}
+
+impl Attacked {
+    /// It ended with `code` and said `words`, if any.
+    #[track_caller]
+    pub(super) fn ends_with(&self, code: i32, words: &str) -> &Self {
+        assert_eq!(self.outcome.code(), Some(code), "{}", self.described);
+        assert!(self.outcome.stderr_text().contains(words), "{words} is not said: {}", self.described);
+        self
+    }
+
+    /// It took no longer than `seconds`.
+    #[track_caller]
+    pub(super) fn within(&self, seconds: u64) -> &Self {
+        assert!(self.took <= Duration::from_secs(seconds), "{:?}: {}", self.took, self.described);
+        self
+    }
+
+    /// What was made.
+    pub(super) fn tree(&self) -> Listing {
+        assert_eq!(self.outcome.code(), Some(0), "{}", self.described);
+        Listing::of_tar_file(&self.dir.join("tree.tar"))
+    }
+
+    /// What the attacker reported in the file `report`, which must have come to its end.
+    pub(super) fn report(&self) -> String {
+        let report = self.tree().text("report").to_owned();
+        assert!(report.lines().last().is_some_and(|line| line.starts_with("end")), "{}\n{report}", self.described);
+        report
+    }
+}

@@ -1,0 +1,304 @@
+//! Too much of everything, and what does not end.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::time::Duration;
+
+use crate::calls::{self as c, address, call, say, text};
+
+const GIGABYTE: u64 = 1 << 30;
+
+/// Children that live, until there are no more.
+pub(crate) fn fork_bomb() {
+    let mut children = 0;
+    let refused = loop {
+        match call(c::fork, &[]) {
+            Ok(0) => loop {
+                // Each one tries as well.
+                if call(c::fork, &[]) == Ok(0) {
+                    continue;
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            },
+            Ok(_) => children += 1,
+            Err(error) => break error,
+        }
+        if children > 100_000 {
+            break 0;
+        }
+    };
+    println!("refused {refused}");
+    println!("children {}", children > 0);
+}
+
+/// Threads that live, until there are no more.
+pub(crate) fn thread_bomb() {
+    let mut threads = 0;
+    loop {
+        let builder = std::thread::Builder::new().stack_size(16 * 1024);
+        match builder.spawn(|| std::thread::sleep(Duration::from_secs(1000))) {
+            Ok(_) => threads += 1,
+            Err(error) => {
+                println!("refused {}", error.raw_os_error().unwrap_or(0));
+                break;
+            }
+        }
+        if threads > 100_000 {
+            println!("refused 0");
+            break;
+        }
+    }
+    std::process::exit(0);
+}
+
+/// A daemon that goes on writing to the tree and holds the output, when the script is over.
+pub(crate) fn daemon() {
+    let mut pair = [0_i32; 2];
+    call(c::pipe, &[address(&mut pair)]).expect("a pipe");
+    if call(c::fork, &[]) == Ok(0) {
+        let _ = call(c::setsid, &[]);
+        // Who started it is not to be told when it ends, nor it when that ends.
+        let _ = call(c::prctl, &[1, 0, 0, 0, 0]);
+        if call(c::fork, &[]) != Ok(0) {
+            let _ = call(c::exit, &[0]);
+        }
+        write_forever(pair[1]);
+    }
+    let mut byte = [0_u8; 1];
+    let _ = call(c::read, &[pair[0].into(), address(&mut byte), 1]);
+    println!("end");
+}
+
+/// The same, from a thread of a process whose first thread is over: the process seems to be dead.
+pub(crate) fn headless() {
+    let mut pair = [0_i32; 2];
+    call(c::pipe, &[address(&mut pair)]).expect("a pipe");
+    if call(c::fork, &[]) == Ok(0) {
+        let _ = call(c::setsid, &[]);
+        let _ = call(c::prctl, &[1, 0, 0, 0, 0]);
+        if call(c::fork, &[]) != Ok(0) {
+            let _ = call(c::exit, &[0]);
+        }
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            write_forever(pair[1]);
+        });
+        let _ = call(c::exit, &[0]);
+    }
+    let mut byte = [0_u8; 1];
+    let _ = call(c::read, &[pair[0].into(), address(&mut byte), 1]);
+    println!("end");
+}
+
+fn write_forever(ready: i32) -> ! {
+    for number in 0.. {
+        let _ = fs::write(format!("/daemon-{}", number % 64), number.to_string());
+        println!("I am still here");
+        if number == 100 {
+            let _ = call(c::write, &[ready.into(), text("x"), 1]);
+        }
+    }
+    unreachable!()
+}
+
+/// Everything that does not end by itself: stopped, deaf, and waiting for a child that has its memory.
+pub(crate) fn hang() {
+    let ignore = [1_usize, 0, 0, 0];
+    for signal in 1..65 {
+        let _ = call(c::rt_sigaction, &[signal, ignore.as_ptr() as i64, 0, 8]);
+    }
+    if call(c::fork, &[]) == Ok(0) {
+        let _ = call(c::setsid, &[]);
+        let _ = call(c::kill, &[call(c::getpid, &[]).unwrap_or(0), 19]);
+    }
+    if call(c::fork, &[]) == Ok(0) {
+        // The child stops in the memory of its parent, which waits.
+        if call(c::vfork, &[]) == Ok(0) {
+            let _ = call(c::kill, &[call(c::getpid, &[]).unwrap_or(0), 19]);
+        }
+    }
+    println!("waiting");
+    loop {
+        std::thread::sleep(Duration::from_secs(1000));
+    }
+}
+
+/// Stops the script itself.
+pub(crate) fn stop_me() {
+    let _ = call(c::kill, &[call(c::getpid, &[]).unwrap_or(0), 19]);
+    println!("went on");
+}
+
+fn map(length: u64, protection: i64, flags: i64) -> *mut u8 {
+    call(c::mmap, &[0, length as i64, protection, flags, -1, 0]).unwrap_or(0) as *mut u8
+}
+
+fn touch(start: *mut u8, length: u64, step: u64, writes: bool) {
+    for at in (0..length).step_by(step as usize) {
+        // SAFETY: it is mapped.
+        unsafe {
+            let place = start.add(at as usize);
+            if writes {
+                place.write_volatile(1);
+            } else {
+                let _ = place.read_volatile();
+            }
+        }
+    }
+}
+
+/// Memory of several processes, none of which has too much of its own.
+pub(crate) fn memory() {
+    for _ in 0..8 {
+        if call(c::fork, &[]) == Ok(0) {
+            let start = map(GIGABYTE / 16, 3, 0x22);
+            if !start.is_null() {
+                touch(start, GIGABYTE / 16, 4096, true);
+            }
+            std::thread::sleep(Duration::from_secs(1000));
+        }
+    }
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Memory that is shared.
+pub(crate) fn shared_memory() {
+    let start = map(GIGABYTE, 3, 0x21);
+    touch(start, GIGABYTE, 4096, true);
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Memory that the kernel needs to say where memory is: every page of zeros is the same one.
+pub(crate) fn page_tables() {
+    let length = 1 << 46;
+    let start = map(length, 1, 0x4022);
+    touch(start, length, 2 << 20, false);
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Memory of a process whose first thread is over.
+pub(crate) fn headless_memory() {
+    if call(c::fork, &[]) == Ok(0) {
+        for _ in 0..8 {
+            if call(c::fork, &[]) == Ok(0) {
+                std::thread::spawn(|| {
+                    std::thread::sleep(Duration::from_millis(100));
+                    let start = map(GIGABYTE / 16, 3, 0x22);
+                    touch(start, GIGABYTE / 16, 4096, true);
+                    std::thread::sleep(Duration::from_secs(1000));
+                });
+                let _ = call(c::exit, &[0]);
+            }
+        }
+    }
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Attributes, which somebody else must keep.
+pub(crate) fn attributes() {
+    let value = vec![b'x'; 60_000];
+    for file in 0..100_000 {
+        let path = format!("/attributes-{file}");
+        File::create(&path).expect("a file");
+        for number in 0..60 {
+            let name = text(format!("user.{number}"));
+            let set =
+                call(c::setxattr, &[text(path.as_str()), name, value.as_ptr() as i64, value.len() as i64, 0]);
+            if let Err(error) = set {
+                println!("refused {error}");
+                println!("files {}", file > 0);
+                return;
+            }
+        }
+    }
+}
+
+/// Pipes filled to the brim.
+pub(crate) fn pipes() {
+    let block = vec![0_u8; 1 << 20];
+    let mut written = 0;
+    loop {
+        let mut pair = [0_i32; 2];
+        if let Err(error) = call(c::pipe, &[address(&mut pair)]) {
+            say("pipe", c::Result::<()>::Err(error));
+            break;
+        }
+        let end = i64::from(pair[1]);
+        let _ = call(c::fcntl, &[end, 1031, 1 << 20]);
+        let _ = call(c::fcntl, &[end, 4, 0o4000]);
+        written += call(c::write, &[end, block.as_ptr() as i64, block.len() as i64]).unwrap_or(0);
+    }
+    println!("# {} megabytes", written >> 20);
+}
+
+/// Reads the output's pipe, whose reader is the composer.
+pub(crate) fn steal_output() {
+    std::thread::spawn(|| {
+        let mut output = OpenOptions::new().read(true).open("/proc/self/fd/1").expect("the output");
+        loop {
+            let _ = std::io::Read::read(&mut output, &mut [0; 4096]);
+        }
+    });
+    loop {
+        let _ = std::io::stdout().write_all(b"x\n");
+        std::thread::yield_now();
+    }
+}
+
+fn filler(path: &str, length: u64) -> c::Result<i64> {
+    let file = File::create(path).expect("a file");
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(&file).into();
+    call(c::fallocate, &[descriptor, 0, 0, length as i64])
+}
+
+/// One file that is larger than a file may be.
+pub(crate) fn one_file() {
+    // The signal that says so ends who does not ignore it.
+    let ignore = [1_usize, 0, 0, 0];
+    let _ = call(c::rt_sigaction, &[25, ignore.as_ptr() as i64, 0, 8]);
+    let file = File::create("/large").expect("a file");
+    say("truncate", c::of_io(file.set_len(1 << 40)));
+    drop(file);
+    say("allocate", filler("/large", 1 << 40));
+    fs::remove_file("/large").expect("the file");
+}
+
+/// Files that are together more than there may be.
+pub(crate) fn many_bytes() {
+    for number in 0..1000 {
+        let made = filler(&format!("/filler-{number}"), 8 << 20);
+        // Somebody who fills a disk waits for room.
+        if made.is_err() {
+            std::thread::sleep(Duration::from_secs(1000));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// More files than there may be.
+pub(crate) fn many_files() {
+    for directory in 0..10_000 {
+        let path = format!("/many-{directory}");
+        if fs::create_dir(&path).is_err() {
+            break;
+        }
+        for file in 0..100 {
+            if File::create(format!("{path}/{file}")).is_err() {
+                println!("refused");
+                return;
+            }
+        }
+    }
+}
+
+/// Files that are large and take no room.
+pub(crate) fn sparse() {
+    for number in 0..1000 {
+        let file = File::create(format!("/sparse-{number}")).expect("a file");
+        let mut length = 1_u64 << 50;
+        while length > 0 && file.set_len(length).is_err() {
+            length /= 2;
+        }
+    }
+}
