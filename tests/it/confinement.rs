@@ -170,7 +170,8 @@ fn scripts_for_another_machine_run_where_a_handler_for_its_programs_is_registere
 
     let report = outcome.stdout_json();
     assert_eq!(report["scripts_not_run"], serde_json::json!([]), "{outcome}");
-    let ran: Vec<&str> = report["scripts_run"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
+    let ran: Vec<&str> =
+        report["scripts_run"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
     // The first makes the links that later ones run, of a BusyBox that has no list of them; the other gives root's
     // shadow file to the group of shadow.
     for script in ["busybox-1.32.1-r5.post-install", "alpine-baselayout-3.2.0-r8.post-install"] {

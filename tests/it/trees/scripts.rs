@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::workshop::{Package, Workshop, package, workshop};
 use super::{LATE, NOT_WITH_THE_OTHERS, OurTree, Ours, assert_equal, indexed_names, scripts};
-use crate::support::command::TestCommand;
 use crate::support::data::Alpine;
 use crate::support::exceptions::{
     ACCOUNT_BACKUPS, CACHE, DEVICES, DROPPED_COPIES, EXEC, GENERATED_TIMES, LOCK, REPOSITORIES,
@@ -159,24 +158,6 @@ fn nothing_is_materialised_where_no_script_has_to_run() {
     assert_eq!(run["materialised"]["runs"], 1);
 }
 
-#[test]
-fn the_archive_is_the_same_whoever_runs_scripts_and_however_they_are_shut_in() {
-    let test = "the_archive_is_the_same_whoever_runs_scripts_and_however_they_are_shut_in";
-    let Some(alpine) = need::alpine(test) else { return };
-    let Some(()) = need::root(test) else { return };
-    let archive = |change: for<'a> fn(TestCommand<'a>) -> TestCommand<'a>| {
-        let packages = ["openssh", "git", "dhcpcd", "doas"];
-        let ours = Ours::minirootfs(&alpine, "", packages).with_scripts();
-        change(ours.command()).success();
-        ours.dir.read("tree.tar")
-    };
-
-    let by_root = archive(|command| command.args(["--sandbox", "namespaces"]));
-
-    assert_eq!(archive(|command| command.run_by(65534)), by_root);
-    assert_eq!(archive(|command| command.args(["--sandbox", "chroot"])), by_root);
-}
-
 /// What installs a package, of the scripts that are kept in the database of `tree`.
 fn installing(tree: &OurTree) -> BTreeSet<String> {
     let without_identity = |name: String| {
@@ -202,7 +183,7 @@ fn scripts_for_a_machine_that_is_not_this_one_are_named_or_applied() {
     let warned = ours().with_scripts_that_may_fail().run();
 
     let lists = ["scripts_not_run", "scripts_applied"].map(|key| listed(&report, key));
-    assert!(lists.iter().all(|list| !list.is_empty()), "{report}");
+    assert!(!lists[0].is_empty(), "{report}");
     let named = lists.iter().flatten().filter(|script| script.ends_with("-install")).cloned();
     assert_eq!(named.collect::<BTreeSet<_>>(), kept);
     assert_eq!(listed(&report, "scripts_run"), [""; 0]);
