@@ -66,13 +66,25 @@ impl Record {
     pub fn is_plain(&self) -> bool {
         *self == Self::default()
     }
+
+    /// How many bytes its attributes have, with their names.
+    fn attribute_bytes(&self) -> u64 {
+        self.xattrs.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum()
+    }
 }
+
+/// How many inodes something may be recorded of, and how many bytes all their attributes may have: it is kept in memory,
+/// and told from one copy to the other.
+const MAX_RECORDS: usize = 1_000_000;
+const MAX_ATTRIBUTE_BYTES: u64 = 16 << 20;
 
 /// What is recorded of each inode.
 #[derive(Debug, Clone, Default)]
 pub struct Records {
     records: BTreeMap<InodeKey, Record>,
     changed: BTreeSet<InodeKey>,
+    /// How many bytes the attributes of all have.
+    attribute_bytes: u64,
 }
 
 impl Records {
@@ -83,13 +95,28 @@ impl Records {
 
     /// Records something; a plain record takes what was recorded away.
     pub fn set(&mut self, key: InodeKey, record: Record) {
-        let before = self.records.remove(&key).unwrap_or_default();
-        if before != record {
+        if self.put(key, record) {
             self.changed.insert(key);
         }
+    }
+
+    /// Whether one more thing can be recorded of an inode, an attribute of so many bytes for instance.
+    pub fn have_room(&self, key: InodeKey, bytes: u64) -> bool {
+        let is_known = self.records.contains_key(&key);
+        (is_known || self.records.len() < MAX_RECORDS)
+            && self.attribute_bytes.saturating_add(bytes) <= MAX_ATTRIBUTE_BYTES
+    }
+
+    /// Keeps a record; whether it is another one than there was.
+    fn put(&mut self, key: InodeKey, record: Record) -> bool {
+        let before = self.records.remove(&key).unwrap_or_default();
+        let is_other = before != record;
+        let others = self.attribute_bytes.saturating_sub(before.attribute_bytes());
+        self.attribute_bytes = others.saturating_add(record.attribute_bytes());
         if !record.is_plain() {
             self.records.insert(key, record);
         }
+        is_other
     }
 
     /// Changes what is recorded of an inode.
@@ -108,11 +135,7 @@ impl Records {
     /// Takes over what changed in the other copy.
     pub fn apply(&mut self, changes: Vec<(InodeKey, Record)>) {
         for (key, record) in changes {
-            if record.is_plain() {
-                self.records.remove(&key);
-            } else {
-                self.records.insert(key, record);
-            }
+            self.put(key, record);
         }
     }
 }
@@ -132,6 +155,16 @@ mod tests {
         assert_eq!(other.get(KEY), Some(&Record { uid: 82, gid: 83, ..Record::default() }));
         assert!(one.take_changes().is_empty());
         assert!(other.take_changes().is_empty());
+    }
+
+    #[test]
+    fn there_is_room_for_as_much_as_was_taken_away() {
+        let mut records = Records::default();
+        let large = vec![0; 10 << 20];
+        records.change(KEY, |record| drop(record.xattrs.insert("user.x".into(), large)));
+        assert!(records.have_room(KEY, 5 << 20) && !records.have_room(KEY, 7 << 20));
+        records.apply(vec![(KEY, Record::default())]);
+        assert!(records.have_room(KEY, 16 << 20));
     }
 
     #[test]

@@ -120,6 +120,7 @@ impl Answers<'_> {
     fn chown(&mut self, of: Caller, place: Place, uid: u64, gid: u64) -> Result<Answer, Errno> {
         let file = self.open_to_change(of, place)?;
         let (key, status) = look(file.as_fd())?;
+        self.find_room(key, 0)?;
         self.records.change(key, |record| {
             // All bits set leaves it as it is.
             record.uid = Some(lower(uid)).filter(|uid| *uid != u32::MAX).unwrap_or(record.uid);
@@ -130,6 +131,11 @@ impl Answers<'_> {
         });
         self.take_set_id_bits(file.as_fd(), &status)?;
         Ok(Answer::Value(0))
+    }
+
+    /// That more can be recorded of an inode, as a disk may be full.
+    fn find_room(&self, key: InodeKey, bytes: u64) -> Result<(), Errno> {
+        if self.records.have_room(key, bytes) { Ok(()) } else { Err(Errno::NOSPC) }
     }
 
     /// The kernel takes the set-user-ID bit of a file that gets an owner, and the set-group-ID bit if its group may
@@ -203,6 +209,7 @@ impl Answers<'_> {
         let name = CString::new(name).map_err(|_| Errno::INVAL)?;
         let file = rustix::fs::openat(&parent, name, flags, permissions)?;
         let (key, _) = look(file.as_fd())?;
+        self.find_room(key, 0)?;
         let number = lower(device);
         let device = RecordedDevice {
             block: lower(mode) & libc::S_IFMT == libc::S_IFBLK,
@@ -242,6 +249,7 @@ impl Answers<'_> {
         if !is_there && xattrs.is_some_and(|xattrs| xattrs.len() >= MAX_XATTRS) {
             return Err(Errno::NOSPC);
         }
+        self.find_room(key, (name.len() + value.len()) as u64)?;
         self.records.change(key, |record| drop(record.xattrs.insert(name, value)));
         Ok(Answer::Value(0))
     }

@@ -90,11 +90,11 @@ fn mount_over(name: &str, kind: &str, flags: MountFlags, options: Option<&CStr>)
     rustix::mount::mount(name, path, kind, flags, options).map_err(Failure::at(format!("mount /{name}")))
 }
 
-/// What a program sees of `/proc` are its own processes: for one that root composes, the system's settings would be its
-/// own to change.
+/// What a program sees of `/proc` are its own processes, and not the helper, which has more rights: for one that root
+/// composes, the system's settings would be its own to change.
 fn mount_proc(flags: MountFlags) -> Result<(), Failure> {
     // Linux before 5.8 does not know the first option; then nothing there can be written.
-    mount_over("proc", "proc", flags, Some(c"subset=pid,hidepid=2"))
+    mount_over("proc", "proc", flags, Some(c"subset=pid,hidepid=4"))
         .or_else(|_| mount_over("proc", "proc", flags | MountFlags::RDONLY, Some(c"hidepid=2")))
 }
 

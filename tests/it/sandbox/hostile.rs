@@ -25,7 +25,7 @@ fn nothing_that_is_refused_is_done() {
         let report = attacked.report();
         let done: Vec<&str> =
             report.lines().filter(|line| line.ends_with(" done") || line.contains(" reached ")).collect();
-        assert_eq!(done, Vec::<&str>::new(), "{mode:?}");
+        assert_eq!(done, Vec::<&str>::new(), "{mode:?}\n{report}");
         assert!(report.lines().filter(|line| line.contains(" refused ")).count() > 300, "{mode:?}\n{report}");
     });
 }

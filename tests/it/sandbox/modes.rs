@@ -123,7 +123,7 @@ impl Attack {
             .command()
             .args(["--profile", "p.toml", "--output", "type=tar,dest=tree.tar"])
             .args(["--script-timeout", &self.seconds.to_string()])
-            .env("SECRET", format!("secret {}", self.host.marker));
+            .env("SECRET", format!("secret-{}", self.host.marker));
         self.mode.of(command)
     }
 
