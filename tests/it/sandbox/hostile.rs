@@ -147,7 +147,7 @@ fn what_is_odd_is_taken_over_as_it_is() {
         assert_eq!(tree.entry("closed/below").mode, 0);
         assert_eq!(tree.entry("fifo").kind, Kind::Pipe);
         // Images have neither, and the user is told of the device.
-        attacked.ends_with(0, "device nodes are left out of the image: device");
+        attacked.ends_with(0, "device nodes are left out of the image: /device");
         assert!(tree.get("device").is_none() && tree.get("socket").is_none());
     });
 }
@@ -160,7 +160,14 @@ fn names_that_no_image_may_have_are_refused_by_name() {
         return;
     }
     let kinds = [
-        "newline", "escape", "not-text", "whiteout", "opaque", "whiteout-device", "link-not-text", "link-newline",
+        "newline",
+        "escape",
+        "not-text",
+        "whiteout",
+        "opaque",
+        "whiteout-device",
+        "link-not-text",
+        "link-newline",
         "attribute",
     ];
     for (number, kind) in kinds.into_iter().enumerate() {

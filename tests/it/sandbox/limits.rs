@@ -24,14 +24,15 @@ impl Reporter for Heard {
     }
 }
 
-/// What an attack comes to, and what it printed. On disk others may write too, so there is more room there.
-fn attacked(confinement: Confinement, attack: &str) -> (Result<Run, SandboxError>, Vec<String>) {
+/// What an attack comes to that may add `space` megabytes to the root, and what it printed.
+fn attacked(confinement: Confinement, space: u64, attack: &str) -> (Result<Run, SandboxError>, Vec<String>) {
     let dir = Dir::new();
-    let space = match confinement {
-        Confinement::Chroot => 256 * MEGABYTE,
-        Confinement::Namespaces | Confinement::Auto => 128 * MEGABYTE,
+    let limits = Limits {
+        time: Duration::from_secs(30),
+        processes: 64,
+        memory: 256 * MEGABYTE,
+        space: space * MEGABYTE,
     };
-    let limits = Limits { time: Duration::from_secs(30), processes: 64, memory: 256 * MEGABYTE, space };
     let options = SandboxOptions { helper: BINARY.into(), confinement, limits, directory: dir.path() };
     let mut sandbox = Sandbox::new(options, 0);
     let arguments = [attack.to_owned()];
@@ -51,8 +52,9 @@ fn in_both(test: &str, attack: &str, check: impl Fn(Result<Run, SandboxError>, V
     if need::root(test).is_none() || need::user_namespaces(test).is_none() {
         return;
     }
-    for confinement in [Confinement::Namespaces, Confinement::Chroot] {
-        let (run, lines) = attacked(confinement, attack);
+    // On disk others write too, so there is more room there.
+    for (confinement, space) in [(Confinement::Namespaces, 128), (Confinement::Chroot, 512)] {
+        let (run, lines) = attacked(confinement, space, attack);
         check(run, lines);
     }
 }
@@ -79,7 +81,9 @@ fn memory_of_many_processes_is_counted_together() {
 
 #[test]
 fn shared_memory_is_counted() {
-    in_both("shared_memory_is_counted", "shared-memory", |run, _| assert_eq!(ended(run), Ended::TooMuchMemory));
+    in_both("shared_memory_is_counted", "shared-memory", |run, _| {
+        assert_eq!(ended(run), Ended::TooMuchMemory)
+    });
 }
 
 #[test]
@@ -134,7 +138,7 @@ fn empty_files_take_room_too() {
     if need::root(test).is_none() {
         return;
     }
-    let (run, _) = attacked(Confinement::Chroot, "many-files");
+    let (run, _) = attacked(Confinement::Chroot, 64, "many-files");
     wrote_too_much(run);
 }
 

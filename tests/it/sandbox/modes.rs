@@ -43,7 +43,6 @@ impl Mode {
         }
     }
 
-
     /// `command` in this mode.
     fn of(self, command: TestCommand<'_>) -> TestCommand<'_> {
         match self {
@@ -107,8 +106,13 @@ impl Attack {
         self
     }
 
-    /// What composes.
-    pub(super) fn command(&self) -> TestCommand<'_> {
+    /// The directories and files that it takes.
+    pub(super) fn files(&self) -> [PathBuf; 2] {
+        self.write_profile();
+        [self.dir.path(), self.base.clone()]
+    }
+
+    fn write_profile(&self) {
         let profile = format!(
             "[alpine]\nbase = '{}'\nrepositories = ['{}']\nkeys = ['{}']\narch = ['x86_64']\n\
              [packages]\nruntime = ['{}']\n[image]\nlock-root = false\n",
@@ -118,6 +122,11 @@ impl Attack {
             self.package
         );
         self.dir.write("p.toml", profile);
+    }
+
+    /// What composes.
+    pub(super) fn command(&self) -> TestCommand<'_> {
+        self.write_profile();
         let command = self
             .dir
             .command()
@@ -166,7 +175,11 @@ impl Attacked {
     /// What the attacker reported in the file `report`, which must have come to its end.
     pub(super) fn report(&self) -> String {
         let report = self.tree().text("report").to_owned();
-        assert!(report.lines().last().is_some_and(|line| line.starts_with("end")), "{}\n{report}", self.described);
+        assert!(
+            report.lines().last().is_some_and(|line| line.starts_with("end")),
+            "{}\n{report}",
+            self.described
+        );
         report
     }
 }
