@@ -100,8 +100,7 @@ const fn is_device(argument: u32) -> Condition {
 const IS_ANOTHER: &[Condition] = &[Condition::AnyBit { argument: 0, bits: u32::MAX }];
 
 /// The requests of `fcntl` by which a process is chosen that gets signals.
-const CHOOSES_OWNER: &[Condition] =
-    &[Condition::OneOf { argument: 1, mask: u32::MAX, values: &[8, 10, 15] }];
+const CHOOSES_OWNER: &[Condition] = &[Condition::OneOf { argument: 1, mask: u32::MAX, values: &[8, 10, 15] }];
 
 /// The requests of `ioctl` that put input into a terminal, or choose a process that gets signals.
 const REACHES_OTHERS: &[Condition] =

@@ -163,13 +163,19 @@ fn is_over(text: &str) -> bool {
 /// The memory of a process in bytes, with what says where it is: that may be more, if all of it is the same page.
 fn memory(text: &str) -> u64 {
     let kilobytes = |name| field(text, name).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
-    ["RssAnon", "RssShmem", "VmPTE"].into_iter().map(kilobytes).fold(0, u64::saturating_add).saturating_mul(1024)
+    ["RssAnon", "RssShmem", "VmPTE"]
+        .into_iter()
+        .map(kilobytes)
+        .fold(0, u64::saturating_add)
+        .saturating_mul(1024)
 }
 
 /// The memory of a process whose first thread is over: all others have the same.
 fn memory_of_a_thread(proc: BorrowedFd<'_>, number: i32) -> u64 {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(threads) = rustix::fs::openat(proc, format!("{number}/task"), flags, Mode::empty()) else { return 0 };
+    let Ok(threads) = rustix::fs::openat(proc, format!("{number}/task"), flags, Mode::empty()) else {
+        return 0;
+    };
     let statuses = numbers_in(Dir::new(threads)).into_iter();
     let mut statuses = statuses.filter_map(|thread| read(proc, &format!("{number}/task/{thread}/status")));
     statuses.find(|text| !is_over(text)).map_or(0, |text| memory(&text))

@@ -54,8 +54,7 @@ impl Host {
         listener.set_nonblocking(true).unwrap();
         let queues = [("--queue", 'q'), ("--shmem=4096", 'm'), ("--semaphore=1", 's')]
             .map(|(option, kind)| (kind, made_queue(option)));
-        let mut host =
-            Self { marker, place, victim, listener, queues: queues.into(), before: String::new() };
+        let mut host = Self { marker, place, victim, listener, queues: queues.into(), before: String::new() };
         host.before = host.state();
         host
     }
@@ -84,7 +83,8 @@ impl Host {
             write!(told, " {name}={number}").unwrap();
         }
         let disk = fs::metadata(self.place.path()).unwrap().dev();
-        write!(told, " disk-major={} disk-minor={}", rustix::fs::major(disk), rustix::fs::minor(disk)).unwrap();
+        write!(told, " disk-major={} disk-minor={}", rustix::fs::major(disk), rustix::fs::minor(disk))
+            .unwrap();
         told
     }
 
@@ -116,7 +116,8 @@ impl Host {
             let (mode, links) = (it.mode(), it.nlink());
             writeln!(state, "{mode:o} {}:{} {} {links}", it.uid(), it.gid(), it.mtime_nsec()).unwrap();
         }
-        writeln!(state, "{} {:?}", files::read_text(&self.canary()), files::names(&self.place.path())).unwrap();
+        writeln!(state, "{} {:?}", files::read_text(&self.canary()), files::names(&self.place.path()))
+            .unwrap();
         for setting in SETTINGS {
             state.push_str(&fs::read_to_string(setting).unwrap_or_default());
         }

@@ -158,7 +158,14 @@ fn names_that_no_image_may_have_are_refused_by_name() {
         return;
     }
     let kinds = [
-        "newline", "escape", "not-text", "whiteout", "opaque", "whiteout-device", "link-not-text", "link-newline",
+        "newline",
+        "escape",
+        "not-text",
+        "whiteout",
+        "opaque",
+        "whiteout-device",
+        "link-not-text",
+        "link-newline",
         "attribute",
     ];
     for (number, kind) in kinds.into_iter().enumerate() {

@@ -52,5 +52,8 @@ fn calls_that_are_answered_take_this_long() {
 fn pretty_assertions(got: &str, expected: &str, what: &str) {
     let differing: Vec<(&str, &str)> =
         expected.lines().zip(got.lines()).filter(|(expected, got)| expected != got).collect();
-    assert!(differing.is_empty() && got.lines().count() == expected.lines().count(), "{what}: {differing:#?}");
+    assert!(
+        differing.is_empty() && got.lines().count() == expected.lines().count(),
+        "{what}: {differing:#?}"
+    );
 }

@@ -79,7 +79,9 @@ fn memory_of_many_processes_is_counted_together() {
 
 #[test]
 fn shared_memory_is_counted() {
-    in_both("shared_memory_is_counted", "shared-memory", |run, _| assert_eq!(ended(run), Ended::TooMuchMemory));
+    in_both("shared_memory_is_counted", "shared-memory", |run, _| {
+        assert_eq!(ended(run), Ended::TooMuchMemory)
+    });
 }
 
 #[test]

@@ -5,14 +5,14 @@
 
 /// The attacking program.
 mod attacker;
-/// Attacks, each in all modes.
-mod hostile;
 /// The system outside, before and after.
 mod host;
-/// What a program may use, with limits small enough to be reached.
-mod limits;
+/// Attacks, each in all modes.
+mod hostile;
 /// Where the sandbox plays the kernel's part: the same answers.
 mod kernel;
+/// What a program may use, with limits small enough to be reached.
+mod limits;
 /// The ways of being shut in, and a package with a hostile script in each.
 mod modes;
 /// What a user stops.

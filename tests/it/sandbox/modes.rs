@@ -43,7 +43,6 @@ impl Mode {
         }
     }
 
-
     /// `command` in this mode.
     fn of(self, command: TestCommand<'_>) -> TestCommand<'_> {
         match self {
@@ -166,7 +165,11 @@ impl Attacked {
     /// What the attacker reported in the file `report`, which must have come to its end.
     pub(super) fn report(&self) -> String {
         let report = self.tree().text("report").to_owned();
-        assert!(report.lines().last().is_some_and(|line| line.starts_with("end")), "{}\n{report}", self.described);
+        assert!(
+            report.lines().last().is_some_and(|line| line.starts_with("end")),
+            "{}\n{report}",
+            self.described
+        );
         report
     }
 }

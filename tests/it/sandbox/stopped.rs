@@ -38,7 +38,8 @@ fn who_stops_the_composer_stops_the_script() {
             // What is said further is nobody's business, but is read.
             std::thread::spawn(move || std::io::copy(&mut words, &mut std::io::sink()));
             let number = composer.id().to_string();
-            let sent = std::process::Command::new("kill").args([format!("-{signal}"), number]).status().unwrap();
+            let sent =
+                std::process::Command::new("kill").args([format!("-{signal}"), number]).status().unwrap();
             assert!(sent.success());
             let status = ended(&mut composer);
             host::wait_until_gone(&attack.package);
