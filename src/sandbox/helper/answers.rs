@@ -28,6 +28,9 @@ const MAX_XATTR_VALUE: u64 = 64 * 1024;
 const MAX_XATTRS: usize = 64;
 /// Attributes by which file systems that lie over others delete and replace files.
 const OVERLAY: [&str; 2] = ["trusted.overlay.", "user.overlay."];
+/// The spaces that names of attributes are in; there are no access control lists, which are in another one.
+const SPACES: [&str; 3] = ["security", "trusted", USERS];
+const USERS: &str = "user";
 /// What the kernel takes from a file when its owner changes.
 const CAPABILITY: &str = "security.capability";
 
@@ -91,7 +94,10 @@ impl Answers<'_> {
             #[cfg(target_arch = "x86_64")]
             libc::SYS_mknod => self.mknod(of, libc::AT_FDCWD, a, b, c),
             libc::SYS_fchown => self.chown(of, open, b, c),
-            libc::SYS_fchownat => self.chown(of, at(b, e, true), c, d),
+            libc::SYS_fchownat => {
+                only(e, libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH)?;
+                self.chown(of, at(b, e, true), c, d)
+            }
             libc::SYS_fstat => self.stat(of, open, Form::Stat, b),
             libc::SYS_newfstatat => self.stat(of, at(b, d, true), Form::Stat, c),
             libc::SYS_statx => self.stat(of, at(b, c, true), Form::Statx { mask: lower(d) }, e),
@@ -228,16 +234,21 @@ impl Answers<'_> {
         (value, length): (u64, u64),
         flags: u64,
     ) -> Result<Answer, Errno> {
+        only(flags, libc::XATTR_CREATE | libc::XATTR_REPLACE)?;
         let name = xattr_name(of, name)?;
         if length > MAX_XATTR_VALUE {
             return Err(Errno::TOOBIG);
         }
+        let value = of.memory.bytes(value, usize::try_from(length).map_err(|_| Errno::TOOBIG)?)?;
+        let file = self.open_to_change(of, place)?;
+        let (key, status) = look(file.as_fd())?;
+        may_have(&status, &name, Errno::PERM)?;
         if OVERLAY.iter().any(|prefix| name.starts_with(prefix)) {
             return Err(Errno::PERM);
         }
-        let value = of.memory.bytes(value, usize::try_from(length).map_err(|_| Errno::TOOBIG)?)?;
-        let file = self.open_to_change(of, place)?;
-        let (key, _) = look(file.as_fd())?;
+        if &*name == CAPABILITY && !is_capability(&value) {
+            return Err(Errno::INVAL);
+        }
         let xattrs = self.records.get(key).map(|record| &record.xattrs);
         let is_there = xattrs.is_some_and(|xattrs| xattrs.contains_key(&name));
         if lower(flags) & libc::XATTR_CREATE.unsigned_abs() != 0 && is_there {
@@ -263,7 +274,8 @@ impl Answers<'_> {
     ) -> Result<Answer, Errno> {
         let name = xattr_name(of, name)?;
         let file = self.open_to_look(of, place)?;
-        let (key, _) = look(file.as_fd())?;
+        let (key, status) = look(file.as_fd())?;
+        may_have(&status, &name, Errno::NODATA)?;
         let value = self.records.get(key).and_then(|record| record.xattrs.get(&name)).cloned();
         match value {
             Some(value) => self.hand_out(of, &value, address, room),
@@ -287,7 +299,8 @@ impl Answers<'_> {
     fn remove_xattr(&mut self, of: Caller, place: Place, name: u64) -> Result<Answer, Errno> {
         let name = xattr_name(of, name)?;
         let file = self.open_to_change(of, place)?;
-        let (key, _) = look(file.as_fd())?;
+        let (key, status) = look(file.as_fd())?;
+        may_have(&status, &name, Errno::PERM)?;
         let mut was_there = false;
         self.records.change(key, |record| was_there = record.xattrs.remove(&name).is_some());
         if was_there { Ok(Answer::Value(0)) } else { Err(Errno::NODATA) }
@@ -393,8 +406,41 @@ fn look(file: BorrowedFd<'_>) -> Result<(InodeKey, Statx), Errno> {
 
 fn xattr_name(of: Caller, address: u64) -> Result<Box<str>, Errno> {
     let name = of.memory.text(address, MAX_XATTR_NAME, Errno::RANGE)?;
-    let name = String::from_utf8(name).map_err(|_| Errno::INVAL)?;
-    if name.contains('.') { Ok(name.into()) } else { Err(Errno::OPNOTSUPP) }
+    if name.is_empty() {
+        return Err(Errno::RANGE);
+    }
+    Ok(String::from_utf8(name).map_err(|_| Errno::INVAL)?.into())
+}
+
+/// That what `status` describes may have an attribute of that name. Those of users are for files and directories; for
+/// anything else the error is `otherwise`.
+fn may_have(status: &Statx, name: &str, otherwise: Errno) -> Result<(), Errno> {
+    let (space, rest) = name.split_once('.').ok_or(Errno::OPNOTSUPP)?;
+    if !SPACES.contains(&space) {
+        return Err(Errno::OPNOTSUPP);
+    }
+    if rest.is_empty() {
+        return Err(Errno::INVAL);
+    }
+    let kind = FileType::from_raw_mode(status.stx_mode.into());
+    if space == USERS && !matches!(kind, FileType::RegularFile | FileType::Directory) {
+        return Err(otherwise);
+    }
+    Ok(())
+}
+
+/// Whether it has the length of its version, as the kernel asks of capabilities that are given.
+fn is_capability(value: &[u8]) -> bool {
+    match value.first_chunk().map(|first| u32::from_le_bytes(*first) >> 24) {
+        Some(2) => value.len() == 20,
+        Some(3) => value.len() == 24,
+        _ => false,
+    }
+}
+
+/// That no flags are set but `known` ones.
+fn only(flags: u64, known: i32) -> Result<(), Errno> {
+    if lower(flags) & !known.unsigned_abs() == 0 { Ok(()) } else { Err(Errno::INVAL) }
 }
 
 /// The lower half of an argument.

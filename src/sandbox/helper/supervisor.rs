@@ -26,6 +26,10 @@ use crate::sandbox::{Ended, Limits};
 /// How often memory and space are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How many bytes a file, a directory or a link takes on disk at least, as far as space goes: of empty ones there are only
+/// so many as well.
+const PER_ENTRY: u64 = 4096;
+
 /// Watches over one program.
 pub(super) struct Supervisor<'a> {
     /// Where its system calls wait.
@@ -53,8 +57,10 @@ struct Watch {
     begun: Instant,
     looked: Instant,
     free_at_first: Free,
-    /// No fewer threads are there than this.
+    /// No more threads are there than this.
     threads: u32,
+    /// When they were counted last, if they were as many as may be.
+    full: Option<Instant>,
     /// It could not be executed.
     not_executed: Option<String>,
     status: Option<WaitStatus>,
@@ -70,6 +76,7 @@ impl Supervisor<'_> {
             looked: now,
             free_at_first: self.free()?,
             threads: 1,
+            full: None,
             not_executed: None,
             status: None,
         };
@@ -175,9 +182,14 @@ impl Supervisor<'_> {
     /// Whether one more process or thread may be made. Those that ended are only noticed when it matters.
     fn admit(&self, watch: &mut Watch) -> Answer {
         if watch.threads >= self.limits.processes {
+            // Who asks without end is not counted without end.
+            if watch.full.is_some_and(|full| full.elapsed() < TICK) {
+                return Answer::Error(libc::EAGAIN);
+            }
             watch.threads = Census::take(self.proc, self.has_own_processes).threads;
+            watch.full = (watch.threads >= self.limits.processes).then(Instant::now);
         }
-        if watch.threads >= self.limits.processes {
+        if watch.full.is_some() {
             return Answer::Error(libc::EAGAIN);
         }
         watch.threads += 1;
@@ -240,7 +252,9 @@ impl Supervisor<'_> {
         Ok(if self.in_memory {
             bytes == 0 || entries == 0
         } else {
-            watch.free_at_first.bytes.saturating_sub(bytes) > self.limits.space
+            let before = watch.free_at_first;
+            let entries = before.entries.saturating_sub(entries).saturating_mul(PER_ENTRY);
+            before.bytes.saturating_sub(bytes).saturating_add(entries) > self.limits.space
         })
     }
 

@@ -28,7 +28,7 @@ impl Reporter for Heard {
 fn attacked(confinement: Confinement, attack: &str) -> (Result<Run, SandboxError>, Vec<String>) {
     let dir = Dir::new();
     let space = match confinement {
-        Confinement::Chroot => 1024 * MEGABYTE,
+        Confinement::Chroot => 256 * MEGABYTE,
         Confinement::Namespaces | Confinement::Auto => 128 * MEGABYTE,
     };
     let limits = Limits { time: Duration::from_secs(30), processes: 64, memory: 256 * MEGABYTE, space };
@@ -128,6 +128,16 @@ fn one_file_may_be_no_larger_than_all_may_be() {
 #[test]
 fn who_fills_the_root_is_ended() {
     in_both("who_fills_the_root_is_ended", "many-bytes", |run, _| wrote_too_much(run));
+}
+
+#[test]
+fn empty_files_take_room_too() {
+    let test = "empty_files_take_room_too";
+    if need::root(test).is_none() {
+        return;
+    }
+    let (run, _) = attacked(Confinement::Chroot, "many-files");
+    wrote_too_much(run);
 }
 
 #[test]
