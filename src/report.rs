@@ -44,17 +44,18 @@ pub trait Reporter: Send + Sync {
         let _ = (step, amount, object);
     }
 
-    /// Of `step`, the file `object` begins to come; it has `total` bytes, if that is known.
+    /// Of `step`, the file `object` begins to come; it has `total` bytes, if that is known. Of [`Step::Stage`] it is a
+    /// script that begins to run.
     fn begin_file(&self, step: Step, object: &str, total: Option<u64>) {
         let _ = (step, object, total);
     }
 
-    /// `amount` more bytes of the file `object` came.
+    /// `amount` more bytes of the file `object` came; or 0 where time passes.
     fn advance_file(&self, step: Step, amount: u64, object: &str) {
         let _ = (step, amount, object);
     }
 
-    /// The file `object` came, or does not come any more.
+    /// The file `object` came, or does not come any more; the script is over.
     fn end_file(&self, step: Step, object: &str) {
         let _ = (step, object);
     }

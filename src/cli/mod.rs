@@ -32,13 +32,11 @@ use crate::sandbox::helper;
 pub fn main() -> ExitCode {
     // Before anything else: a helper must never have more than one thread.
     if helper::is_meant() {
-        return match helper::main() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => {
-                render::words("error: apkcompose starts this itself, where package scripts run\n");
-                ExitCode::from(Kind::Usage.exit_code())
-            }
-        };
+        if helper::main().is_ok() {
+            return ExitCode::SUCCESS;
+        }
+        render::words("error: apkcompose starts this itself, where package scripts run\n");
+        return ExitCode::from(Kind::Usage.exit_code());
     }
     let arguments = Arguments::of_process();
     allow_many_open_files();

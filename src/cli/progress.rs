@@ -79,7 +79,7 @@ fn print_output(program: &str, line: &str) {
     render::words(&format!("{}: {}\n", render::shown(program), render::shown(line)));
 }
 
-/// A bar a step, and below it one for each file that takes its time.
+/// A bar a step, and below it one for each file, or script, that takes its time.
 struct Bars {
     voice: Voice,
     all: MultiProgress,
@@ -116,8 +116,12 @@ impl Bars {
         Self { voice, all: MultiProgress::new(), shown: Mutex::default(), files: Mutex::default() }
     }
 
-    fn file_style() -> ProgressStyle {
-        Self::styled("          [{bar:24}] {decimal_bytes}/{decimal_total_bytes} {wide_msg}")
+    /// Of what is no file, a script, only how long it takes is known.
+    fn file_style(step: Step) -> ProgressStyle {
+        Self::styled(match step {
+            Step::Stage => "          {elapsed} {wide_msg}",
+            _ => "          [{bar:24}] {decimal_bytes}/{decimal_total_bytes} {wide_msg}",
+        })
     }
 
     fn styled(template: &str) -> ProgressStyle {
@@ -173,7 +177,7 @@ impl Reporter for Bars {
     }
 
     fn begin_file(&self, step: Step, object: &str, total: Option<u64>) {
-        let bar = Bar::new(Self::file_style(), total);
+        let bar = Bar::new(Self::file_style(step), total);
         bar.bar.set_message(render::shown(object));
         if let Ok(mut files) = self.files.lock() {
             files.insert((step, object.to_owned()), bar);

@@ -24,7 +24,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::kind::{Explain, Kind};
-use crate::report::Reporter;
+use crate::report::{Reporter, Step};
 use crate::root::FileError;
 use crate::tree::{Inode, InodeKind, Tree};
 use directory::PrivateDirectory;
@@ -247,7 +247,10 @@ impl Sandbox {
             limits: self.options.limits.clone(),
             records: running.records.take_changes(),
         };
-        let Finished { ended, output, records } = running.session.run(task, reporter)?;
+        reporter.begin_file(Step::Stage, program.name, None);
+        let finished = running.session.run(task, reporter);
+        reporter.end_file(Step::Stage, program.name);
+        let Finished { ended, output, records } = finished?;
         running.records.apply(records);
         running.workroot.pull(tree, &mut running.records)?;
         self.counters = Counters { runs: self.counters.runs + 1, ..running.workroot.counters() };

@@ -81,7 +81,7 @@ const MAX_ATTRIBUTE_BYTES: u64 = 16 << 20;
 /// What is recorded of each inode.
 #[derive(Debug, Clone, Default)]
 pub struct Records {
-    records: BTreeMap<InodeKey, Record>,
+    known: BTreeMap<InodeKey, Record>,
     changed: BTreeSet<InodeKey>,
     /// How many bytes the attributes of all have.
     attribute_bytes: u64,
@@ -90,7 +90,7 @@ pub struct Records {
 impl Records {
     /// What is recorded of an inode; nothing if it is plain.
     pub fn get(&self, key: InodeKey) -> Option<&Record> {
-        self.records.get(&key)
+        self.known.get(&key)
     }
 
     /// Records something; a plain record takes what was recorded away.
@@ -102,19 +102,19 @@ impl Records {
 
     /// Whether one more thing can be recorded of an inode, an attribute of so many bytes for instance.
     pub fn have_room(&self, key: InodeKey, bytes: u64) -> bool {
-        let is_known = self.records.contains_key(&key);
-        (is_known || self.records.len() < MAX_RECORDS)
+        let is_known = self.known.contains_key(&key);
+        (is_known || self.known.len() < MAX_RECORDS)
             && self.attribute_bytes.saturating_add(bytes) <= MAX_ATTRIBUTE_BYTES
     }
 
     /// Keeps a record; whether it is another one than there was.
     fn put(&mut self, key: InodeKey, record: Record) -> bool {
-        let before = self.records.remove(&key).unwrap_or_default();
+        let before = self.known.remove(&key).unwrap_or_default();
         let is_other = before != record;
         let others = self.attribute_bytes.saturating_sub(before.attribute_bytes());
         self.attribute_bytes = others.saturating_add(record.attribute_bytes());
         if !record.is_plain() {
-            self.records.insert(key, record);
+            self.known.insert(key, record);
         }
         is_other
     }

@@ -22,7 +22,7 @@ use super::output::Output;
 use super::protocol::{self, Beginning, Reply, Request, Room, Task};
 use super::records::{InodeKey, Record};
 use super::{Ended, SandboxError};
-use crate::report::Reporter;
+use crate::report::{Reporter, Step};
 
 /// How long after a program's time the helper may take to end it.
 const GRACE: Duration = Duration::from_secs(60);
@@ -111,7 +111,7 @@ impl Session {
     pub(super) fn run(&mut self, task: Task, reporter: &dyn Reporter) -> Result<Finished, SandboxError> {
         let lost = |error: io::Error| failed(&SessionError::Lost(error));
         let patience = task.limits.time.saturating_add(GRACE);
-        let mut output = Output::new(&task.name);
+        let (name, mut output) = (task.name.clone(), Output::new(&task.name));
         let (reading, writing) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| lost(error.into()))?;
         protocol::send(&self.socket, &Request::Run(task), &[writing.as_fd()]).map_err(lost)?;
@@ -131,6 +131,7 @@ impl Session {
                 self.end();
                 return Err(lost(ErrorKind::TimedOut.into()));
             }
+            reporter.advance_file(Step::Stage, 0, &name);
             let (has_output, has_reply) = self.wait(&reading, is_open).map_err(lost)?;
             if has_output {
                 let mut buffer = [0; 8192];

@@ -1,19 +1,20 @@
 //! With package scripts.
 //!
-//! Two things by turns, for each of two requests over the minirootfs:
+//! Two things by turns, for each of three requests over the minirootfs:
 //!
 //! - *apk*: `apk add` of the real apk, scripts and triggers run, then `tar | gzip -6` of the result;
 //! - *ours*: `apkcompose build` to an archive, with the store warm.
 //!
-//! Of the first request all scripts are applied without being run, so no file is written to be looked at by one; the
-//! second has scripts that run.
+//! Of the first request all scripts are applied without being run, so no file is written to be looked at by one; of the
+//! others more and more have to run.
 
 use crate::place::{Place, run};
 use crate::table::{self, Row, together};
 
 /// What is asked for: a name, and the packages.
-const REQUESTS: [(&str, &[&str]); 2] = [
-    ("nothing has to run", &["openssh", "git", "nginx@php7", "php7-fpm@php7"]),
+const REQUESTS: [(&str, &[&str]); 3] = [
+    ("nothing has to run", &["openssh", "nginx@php7", "php7-fpm@php7"]),
+    ("a trigger has to run", &["openssh", "git", "nginx@php7", "php7-fpm@php7"]),
     ("scripts have to run", &["openssh", "git", "doas", "eudev", "openrc", "dhcpcd", "ca-certificates"]),
 ];
 

@@ -73,10 +73,11 @@ fn build(
     made::repository(&dir.join("repo"), "test", &packages.iter().collect::<Vec<_>>(), key());
     let public = dir.write("test.rsa.pub", key().public_key().pem());
     let text = format!(
-        "[alpine]\nrelease = \"3.19\"\narch = [\"x86_64\"]\nmirror = [{:?}]\nbase-trust = \"checksum\"\n\
-         repositories = [{:?}]\nkeys = [{public:?}]\nupgrade = false\n[packages]\nruntime = {names:?}\n",
-        alpine.mirror(),
-        dir.join("repo"),
+        "[alpine]\nrelease = \"3.19\"\narch = [\"x86_64\"]\nmirror = ['{}']\nbase-trust = \"checksum\"\n\
+         repositories = ['{}']\nkeys = ['{}']\nupgrade = false\n[packages]\nruntime = {names:?}\n",
+        alpine.mirror().display(),
+        dir.join("repo").display(),
+        public.display(),
     );
     let source = Source { name: "p.toml".to_owned(), location: Location::Directory("".into()) };
     let found = Found { name: "p".to_owned(), source: Arc::new(source), text };

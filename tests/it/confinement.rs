@@ -156,10 +156,10 @@ fn scripts_for_another_machine_run_where_a_handler_for_its_programs_is_registere
     dir.write(
         "p.toml",
         format!(
-            "[alpine]\nrelease = \"3.13\"\narch = [\"aarch64\"]\nmirror = [{:?}]\nbase = \"scratch\"\n\
-             repositories = [{:?}]\n[packages]\nruntime = [\"alpine-base\", \"chrony\"]\n",
-            alpine.mirror(),
-            alpine.repository("rpi-3.13.4"),
+            "[alpine]\nrelease = \"3.13\"\narch = [\"aarch64\"]\nmirror = ['{}']\nbase = \"scratch\"\n\
+             repositories = ['{}']\n[packages]\nruntime = [\"alpine-base\", \"chrony\"]\n",
+            alpine.mirror().display(),
+            alpine.repository("rpi-3.13.4").display(),
         ),
     );
     let build = || dir.command().args(["--profile", "p.toml", "-o", "type=tar,dest=x.tar"]);

@@ -481,7 +481,7 @@ fn a_trigger_with_a_plus_is_told_of_what_changed_alone() {
     let Some(alpine) = need::alpine("a_trigger_with_a_plus_is_told_of_what_changed_alone") else { return };
     let workshop = Workshop::new(alpine);
     let old = package("old").file("opt/old/f", "");
-    let first = workshop.repository("first", &[old.clone()]);
+    let first = workshop.repository("first", std::slice::from_ref(&old));
     let base = Ours::minirootfs(&workshop.alpine, &table(&workshop, &first), ["old"]);
     base.tree();
     let tar = workshop.compressed(&base.dir.join("tree.tar"));
