@@ -177,6 +177,12 @@ pub(super) fn is_waiting(listener: BorrowedFd<'_>, id: u64) -> bool {
 /// `SECCOMP_IOCTL_NOTIF_ID_VALID`: the request for writing a number of 8 bytes.
 const NOTIF_ID_VALID: u64 = 0x4008_2102;
 
+/// Sends a signal to a thread of a process.
+pub(super) fn signal_thread(process: i32, thread: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: three numbers; of a thread that is not of the process nothing is done.
+    check(unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) }).map(drop)
+}
+
 /// Copies memory of another process, as far as it has any at `address`; returns how much was there.
 pub(super) fn read_memory(thread: i32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast::<c_void>(), iov_len: buffer.len() };

@@ -198,8 +198,19 @@ impl Supervisor<'_> {
 
     /// Sends a signal for a program that sees the system's processes: to those of the sandbox alone.
     fn send_signal(&self, call: &Notification, process: i32, signal: i32) -> Answer {
-        if process == call.thread || Some(process) == census::group_leader(self.proc, call.thread) {
+        let own = census::group_leader(self.proc, call.thread);
+        if process == call.thread || Some(process) == own {
             return Answer::Continue;
+        }
+        if let Some(own) = own
+            && c_long::from(call.call) == libc::SYS_tkill
+            && census::group_leader(self.proc, process) == Some(own)
+        {
+            // The process waits, so that its number stays its own whatever becomes of the thread.
+            return match system::signal_thread(own, process, signal) {
+                Ok(()) => Answer::Value(0),
+                Err(error) => Answer::Error(error.raw_os_error().unwrap_or(libc::ESRCH)),
+            };
         }
         let census = Census::take(self.proc, self.has_own_processes);
         let group_of =
@@ -207,7 +218,7 @@ impl Supervisor<'_> {
         let targets: Vec<i32> = match process {
             1.. => vec![process],
             // All but the sender.
-            -1 => census.processes().iter().copied().filter(|number| *number != call.thread).collect(),
+            -1 => census.processes().iter().copied().filter(|number| Some(*number) != own).collect(),
             _ => {
                 let group = if process == 0 {
                     group_of(call.thread)

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -160,12 +161,21 @@ fn restore_devices() {
     }
 }
 
+/// The environment of a process; nothing if it is gone.
+fn environment_of(number: &str) -> Vec<u8> {
+    let mut environment = Vec::new();
+    let read = fs::File::open(format!("/proc/{number}/environ"))
+        .and_then(|mut file| file.read_to_end(&mut environment));
+    drop(read);
+    environment
+}
+
 /// The processes that have the name of `package` in their environment, as scripts of it do.
 pub(super) fn processes_of(package: &str) -> Vec<String> {
     let wanted = format!("APK_PACKAGE={package}");
     let mut found = Vec::new();
     for number in files::names(Path::new("/proc")).into_iter().filter(|name| name.parse::<u32>().is_ok()) {
-        let environment = fs::read(format!("/proc/{number}/environ")).unwrap_or_default();
+        let environment = environment_of(&number);
         if environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()) {
             found.push(number);
         }

@@ -82,7 +82,7 @@ fn memory_of_many_processes_is_counted_together() {
 #[test]
 fn shared_memory_is_counted() {
     in_both("shared_memory_is_counted", "shared-memory", |run, _| {
-        assert_eq!(ended(run), Ended::TooMuchMemory)
+        assert_eq!(ended(run), Ended::TooMuchMemory);
     });
 }
 
@@ -152,6 +152,23 @@ fn an_owner_goes_with_its_file() {
     in_both("an_owner_goes_with_its_file", "stale-records", |run, lines| {
         assert_eq!(ended(run), Ended::Exited(0), "{lines:?}");
         assert_eq!(lines, ["wrong 0"]);
+    });
+}
+
+#[test]
+fn programs_signal_one_another() {
+    in_both("programs_signal_one_another", "siblings", |run, lines| {
+        assert_eq!(ended(run), Ended::Exited(0), "{lines:?}");
+        let expected = [
+            "tkill Ok(0)",
+            "tgkill Ok(0)",
+            "child Ok(0)",
+            "child's thread Ok(0)",
+            "all Ok(0)",
+            "ended true",
+            "by 9",
+        ];
+        assert_eq!(lines, expected);
     });
 }
 

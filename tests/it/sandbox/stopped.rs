@@ -45,12 +45,11 @@ fn who_stops_the_composer_stops_the_script() {
             host::wait_until_gone(&attack.package);
             let mut left = attack.dir.names();
             left.retain(|name| name.starts_with('.') || name == "tree.tar");
-            match signal {
-                "KILL" => assert_eq!(status, None, "{mode:?}"),
-                _ => {
-                    assert_eq!(status, Some(130), "{mode:?} {signal}");
-                    assert_eq!(left, Vec::<String>::new(), "{mode:?} {signal}");
-                }
+            if signal == "KILL" {
+                assert_eq!(status, None, "{mode:?}");
+            } else {
+                assert_eq!(status, Some(130), "{mode:?} {signal}");
+                assert_eq!(left, Vec::<String>::new(), "{mode:?} {signal}");
             }
         }
     }

@@ -101,6 +101,30 @@ fn write_forever(ready: i32) -> ! {
     unreachable!()
 }
 
+/// Signals to threads of the same process, to all processes but it, and to a child.
+pub(crate) fn siblings() {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = send.send(call(c::gettid, &[]).unwrap_or(-1));
+        std::thread::sleep(Duration::from_secs(1000));
+    });
+    let sibling = receive.recv().unwrap_or(-1);
+    println!("tkill {:?}", call(c::tkill, &[sibling, 0]));
+    println!("tgkill {:?}", call(c::tgkill, &[call(c::getpid, &[]).unwrap_or(-1), sibling, 0]));
+    let child = call(c::fork, &[]);
+    if child == Ok(0) {
+        std::thread::sleep(Duration::from_secs(1000));
+    }
+    println!("child {:?}", call(c::kill, &[child.unwrap_or(-2), 0]));
+    println!("child's thread {:?}", call(c::tkill, &[child.unwrap_or(-2), 0]));
+    // From a thread that is not the first.
+    let all = std::thread::spawn(|| call(c::kill, &[-1, 9])).join();
+    println!("all {:?}", all.unwrap_or(Err(0)));
+    let mut status = 0_i32;
+    println!("ended {}", call(c::wait4, &[child.unwrap_or(-2), address(&mut status), 0, 0]) == child);
+    println!("by {status}");
+}
+
 /// Everything that does not end by itself: stopped, deaf, and waiting for a child that has its memory.
 pub(crate) fn hang() {
     let ignore = [1_usize, 0, 0, 0];

@@ -43,6 +43,7 @@ fn main() {
         "thread-bomb" => floods::thread_bomb(),
         "daemon" => floods::daemon(),
         "headless" => floods::headless(),
+        "siblings" => floods::siblings(),
         "hang" => floods::hang(),
         "stop-me" => floods::stop_me(),
         "memory" => floods::memory(),
