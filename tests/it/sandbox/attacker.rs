@@ -23,7 +23,7 @@ fn compile() -> Vec<u8> {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let compiled = Command::new(compiler)
         .args(["--edition=2024", "--crate-name=attacker", "-Ctarget-feature=+crt-static", "-Cpanic=abort"])
-        .args(["-Copt-level=1", "-Cstrip=symbols", "-Dwarnings", "-o"])
+        .args(["-Copt-level=1", "-Cstrip=symbols", "-o"])
         .args([&program, &source])
         .output()
         .unwrap();

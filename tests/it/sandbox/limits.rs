@@ -138,7 +138,7 @@ fn empty_files_take_room_too() {
     if need::root(test).is_none() {
         return;
     }
-    let (run, _) = attacked(Confinement::Chroot, 64, "many-files");
+    let (run, _) = attacked(Confinement::Chroot, 16, "many-files");
     wrote_too_much(run);
 }
 

@@ -1,6 +1,6 @@
 //! Package scripts that mean harm, run as users run them: what they reach, and what is left of them.
 //!
-//! Most attacks are a program of their own (`attacker/`), which the tests compile and put into a package whose script
+//! Most attacks are a program of their own (`program/`), which the tests compile and put into a package whose script
 //! runs it. It reports what it could do; what it did to the system is looked at from outside ([`host`]).
 
 /// The attacking program.
