@@ -224,6 +224,11 @@ impl DirectoryWriter {
         Ok(())
     }
 
+    /// Looks for directories anew from now on: somebody else may have put others in their places.
+    pub fn look_anew(&mut self) {
+        self.last = None;
+    }
+
     /// Removes all that is in the directory, and leaves it open to its owner alone.
     pub fn clear(&mut self) -> Result<(), FileError> {
         self.last = None;

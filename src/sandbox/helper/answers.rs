@@ -17,6 +17,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlag
 use rustix::io::Errno;
 
 use super::memory::Memory;
+use super::pins::Pins;
 use super::{MACHINE_NAME, census};
 use crate::sandbox::records::{InodeKey, Record, RecordedDevice, Records};
 use crate::sandbox::system::{self, Answer, Notification};
@@ -42,6 +43,8 @@ pub(super) struct Answers<'a> {
     pub(super) proc: BorrowedFd<'a>,
     /// What is recorded.
     pub(super) records: &'a mut Records,
+    /// What was recorded last is held.
+    pub(super) pins: &'a mut Pins,
 }
 
 /// A file that a call names.
@@ -135,8 +138,9 @@ impl Answers<'_> {
                 record.xattrs.remove(CAPABILITY);
             }
         });
-        self.take_set_id_bits(file.as_fd(), &status)?;
-        Ok(Answer::Value(0))
+        let taken = self.take_set_id_bits(file.as_fd(), &status);
+        self.pins.hold(key, file);
+        taken.map(|()| Answer::Value(0))
     }
 
     /// That more can be recorded of an inode, as a disk may be full.
@@ -223,6 +227,7 @@ impl Answers<'_> {
             minor: number & 0xff | number >> 12 & 0xf_ff00,
         };
         self.records.set(key, Record { device: Some(device), ..Record::default() });
+        self.pins.hold(key, file);
         Ok(Answer::Value(0))
     }
 
@@ -262,6 +267,7 @@ impl Answers<'_> {
         }
         self.find_room(key, (name.len() + value.len()) as u64)?;
         self.records.change(key, |record| drop(record.xattrs.insert(name, value)));
+        self.pins.hold(key, file);
         Ok(Answer::Value(0))
     }
 

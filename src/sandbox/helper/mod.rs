@@ -17,6 +17,7 @@ mod chroot;
 mod memory;
 mod mounts;
 mod namespaces;
+mod pins;
 mod supervisor;
 
 use std::ffi::OsStr;
@@ -30,6 +31,7 @@ use rustix::fs::{Mode, OFlags};
 use super::protocol::{self, Beginning, Reply, Request, Room, Task};
 use super::records::Records;
 use child::Script;
+use pins::Pins;
 use supervisor::Supervisor;
 
 /// The argument that makes this program the helper.
@@ -184,6 +186,7 @@ impl Helper {
             workroot: self.place.workroot.as_fd(),
             limits: &task.limits,
             records: &mut self.records,
+            pins: Pins::new(),
         };
         let ended = supervisor.watch();
         script.remove();

@@ -18,6 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
 use super::answers::{Answers, lower};
 use super::census::{self, Census, Reaped};
 use super::child::{Child, Word};
+use super::pins::Pins;
 use crate::sandbox::protocol;
 use crate::sandbox::records::Records;
 use crate::sandbox::system::{self, Answer, Notification};
@@ -50,6 +51,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) limits: &'a Limits,
     /// What is recorded.
     pub(super) records: &'a mut Records,
+    /// The inodes of which something was recorded last.
+    pub(super) pins: Pins,
 }
 
 /// What goes on.
@@ -174,7 +177,8 @@ impl Supervisor<'_> {
             // The numbers are in registers, so what is let go on is what was looked at.
             self.send_signal(&call, process, signal)
         } else {
-            Answers { listener: self.listener.as_fd(), proc: self.proc, records: self.records }.answer(&call)
+            let Self { listener, proc, records, pins, .. } = self;
+            Answers { listener: listener.as_fd(), proc: *proc, records, pins }.answer(&call)
         };
         system::answer(self.listener.as_fd(), call.id, answer)
     }

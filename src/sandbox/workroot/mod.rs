@@ -89,6 +89,7 @@ impl Workroot {
     /// Writes what is newer in `tree` than on the disk, in the order of paths, and records what the disk cannot say.
     /// Afterwards whatever changes has a later time of change than anything written here.
     pub fn push(&mut self, tree: &Tree, records: &mut Records) -> Result<(), WorkrootError> {
+        self.disk.writer.look_anew();
         let Self { disk, memory, counters, .. } = self;
         push::push(tree, disk, memory, records, counters)?;
         self.disk.wait_for_the_clock();
@@ -97,6 +98,7 @@ impl Workroot {
 
     /// Takes over into `tree`, which is as it was last pushed, what a program changed on the disk.
     pub fn pull(&mut self, tree: &mut Tree, records: &mut Records) -> Result<Pulled, WorkrootError> {
+        self.disk.writer.look_anew();
         let mut walk = pull::Walk::new(&mut self.disk, &self.memory, records, &mut self.spool, &self.limits);
         walk.run()?;
         let (pulled, bytes, found) = walk.adopt(tree)?;

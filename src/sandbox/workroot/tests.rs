@@ -30,6 +30,8 @@ struct Bench {
     tree: Tree,
     records: Records,
     workroot: Workroot,
+    /// Files of which something was recorded, held.
+    pins: Vec<OwnedFd>,
 }
 
 fn path(text: &str) -> TreePath {
@@ -58,7 +60,7 @@ impl Bench {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir(place.path().join("root")).unwrap();
         let workroot = Self::workroot(&place, limits());
-        Self { place, tree: Tree::new(), records: Records::default(), workroot }
+        Self { place, tree: Tree::new(), records: Records::default(), workroot, pins: Vec::new() }
     }
 
     fn workroot(place: &TempDir, limits: WorkrootLimits) -> Workroot {
@@ -192,6 +194,22 @@ fn listing(directory: &std::path::Path) -> Vec<String> {
 
 fn names(paths: &[TreePath]) -> Vec<&str> {
     paths.iter().map(TreePath::as_str).collect()
+}
+
+#[test]
+fn a_directory_that_took_the_place_of_another_is_looked_at_anew() {
+    let mut bench = Bench::new();
+    bench.tree.insert(path("d"), Inode::directory(package())).unwrap();
+    bench.tree.insert(path("d/old"), file("old", 0o644)).unwrap();
+    bench.push();
+    fs::remove_dir_all(bench.at("d")).unwrap();
+    fs::create_dir(bench.at("d")).unwrap();
+    fs::write(bench.at("d/new"), "new").unwrap();
+
+    let pulled = bench.workroot.pull(&mut bench.tree, &mut bench.records).unwrap();
+
+    assert_eq!((pulled.made, pulled.removed), (vec![path("d/new")], vec![path("d/old")]));
+    bench.check();
 }
 
 #[test]

@@ -69,8 +69,12 @@ fn done(bench: &mut Bench, deed: &Deed) {
             bench.chmod(NAMES[*name], mode);
         }
         Deed::Owner(name, owner) if is_there(name) => {
+            // As whoever records does: another file must not get the number while the clock stands.
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let pin = rustix::fs::open(at(name), flags, DiskMode::empty()).unwrap();
             let key = bench.key(NAMES[*name]);
             bench.records.change(key, |record| record.uid = *owner);
+            bench.pins.push(pin);
         }
         Deed::Pull => pulled(bench),
         Deed::Push(name, text) => {
@@ -109,6 +113,8 @@ fn pulled(bench: &mut Bench) {
         assert!(is_same || pulled.changed.contains(path), "{path}: {inode:?} {:?}", after(path));
     }
     bench.check();
+    // As the push before the next program does.
+    bench.workroot.disk.wait_for_the_clock();
 }
 
 /// What is at one name: what it is, its mode, its owner, its content, the names it shares its inode with, its time.
