@@ -29,7 +29,7 @@ use crate::sandbox::{calls, filter};
 /// Where apk puts a script before it runs it.
 const DIRECTORIES: [&str; 3] = ["lib", "lib/apk", "lib/apk/exec"];
 /// How many files a process may have open.
-const OPEN_FILES: u64 = 4096;
+const OPEN_FILES: u64 = 1024;
 /// The highest capability that there may be.
 const LAST_CAPABILITY: u8 = 63;
 
@@ -209,7 +209,8 @@ fn limit(start: &Start<'_>) -> Result<(), Failure> {
         rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
             .map_err(Failure::at("limit what it uses"))
     };
-    set(Resource::Core, 0)?;
+    // Of 1 byte there is no dump, and the kernel does not call the program that takes dumps either, as for 0 it would.
+    set(Resource::Core, 1)?;
     set(Resource::Fsize, limits.space)?;
     set(Resource::Data, limits.memory)?;
     set(Resource::Nofile, OPEN_FILES)

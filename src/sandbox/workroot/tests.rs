@@ -204,7 +204,7 @@ fn a_directory_that_took_the_place_of_another_is_looked_at_anew() {
     bench.push();
     fs::remove_dir_all(bench.at("d")).unwrap();
     fs::create_dir(bench.at("d")).unwrap();
-    fs::write(bench.at("d/new"), "new").unwrap();
+    File::create(bench.at("d/new")).unwrap().write_all(b"new").unwrap();
 
     let pulled = bench.workroot.pull(&mut bench.tree, &mut bench.records).unwrap();
 
