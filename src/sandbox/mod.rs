@@ -30,7 +30,7 @@ use crate::tree::{Inode, InodeKind, Tree};
 use directory::PrivateDirectory;
 use protocol::{Beginning, Room, Task};
 use records::Records;
-use session::{Finished, Session};
+use session::{Begun, Finished, Session};
 use spool::Spool;
 use workroot::{Workroot, WorkrootError, WorkrootLimits};
 
@@ -291,8 +291,14 @@ impl Sandbox {
             bytes: limits.space,
             epoch: self.epoch,
         };
-        let (session, root) =
-            started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
+        let begun = started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
+        let Begun { session, workroot: root, has_devices } = begun;
+        if !has_devices {
+            reporter.warn(
+                "package scripts have no devices, because they cannot be made here: /dev/null is a file that keeps \
+                 what is written to it, and /dev/zero and /dev/urandom are empty",
+            );
+        }
         Ok(Running {
             session,
             workroot: Workroot::new(root, Spool::create(directory)?, workroot_limits),
