@@ -6,6 +6,7 @@
 //!
 //! Source: design, "Staging", "Sandbox"; namespaces(7), `seccomp_unotify(2)`.
 
+mod budget;
 mod calls;
 mod directory;
 mod filter;
@@ -239,12 +240,17 @@ impl Sandbox {
         };
         running.make_room(tree, self.options.limits.space)?;
         running.workroot.push(tree, &mut running.records)?;
+        let limits = &self.options.limits;
         let task = Task {
             name: program.name.to_owned(),
             text: program.text.to_owned(),
             arguments: program.arguments.to_vec(),
             environment: program.environment.to_vec(),
-            limits: self.options.limits.clone(),
+            // The program is ended before the system ends anything.
+            limits: Limits {
+                memory: limits.memory.min(budget::available().unwrap_or(u64::MAX)),
+                ..limits.clone()
+            },
             records: running.records.take_changes(),
         };
         reporter.begin_file(Step::Stage, program.name, None);
@@ -342,10 +348,7 @@ fn room_for(tree: &Tree, space: u64, budget: u64) -> Room {
     Room { bytes: bytes.saturating_add(left), entries: (tree.len() as u64).saturating_add(MAX_NEW_ENTRIES) }
 }
 
-/// How many bytes a workroot in memory should not exceed: half of what is to be had.
+/// How many bytes a workroot in memory should not exceed, if nobody says: half of what is to be had.
 fn memory_budget() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kilobytes = available.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.map_or(0, |kilobytes| kilobytes.saturating_mul(1024) / 2)
+    budget::available().map_or(0, |bytes| bytes / 2)
 }
