@@ -58,6 +58,8 @@ pub struct SandboxOptions {
     pub limits: Limits,
     /// A directory for the workroot where memory does not hold it, and for what scripts write.
     pub directory: PathBuf,
+    /// How many bytes a workroot in memory may take at most, so none with 0; nothing for half of what is to be had.
+    pub memory: Option<u64>,
 }
 
 /// What a program may use before it is ended.
@@ -270,11 +272,12 @@ impl Sandbox {
     }
 
     fn start(&self, tree: &Tree, reporter: &dyn Reporter) -> Result<Running, SandboxError> {
-        let SandboxOptions { helper, confinement, limits, directory } = &self.options;
+        let SandboxOptions { helper, confinement, limits, directory, memory } = &self.options;
         let place = PrivateDirectory::create(directory)?;
-        let budget = memory_budget();
+        // Half is left to what runs there, and to the rest of the machine.
+        let budget = memory.unwrap_or_else(|| budget::available().map_or(0, |bytes| bytes / 2));
         let room = room_for(tree, limits.space, budget);
-        let fits = tree_bytes(tree) <= budget;
+        let fits = room.bytes <= budget;
         let in_namespaces = if fits { Beginning::InMemory(room) } else { Beginning::OnDisk };
         let start = |beginning| Session::start(helper, &place.inner(), beginning);
         let (beginning, started) = match confinement {
@@ -299,6 +302,7 @@ impl Sandbox {
         };
         let (session, root) =
             started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
+        directory::hold(&root);
         Ok(Running {
             session,
             workroot: Workroot::new(root, Spool::create(directory)?, workroot_limits),
@@ -346,9 +350,4 @@ fn room_for(tree: &Tree, space: u64, budget: u64) -> Room {
     let bytes = tree_bytes(tree);
     let left = budget.saturating_sub(bytes).max(LEAST_SPACE).min(space);
     Room { bytes: bytes.saturating_add(left), entries: (tree.len() as u64).saturating_add(MAX_NEW_ENTRIES) }
-}
-
-/// How many bytes a workroot in memory should not exceed, if nobody says: half of what is to be had.
-fn memory_budget() -> u64 {
-    budget::available().map_or(0, |bytes| bytes / 2)
 }
