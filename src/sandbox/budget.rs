@@ -108,6 +108,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::root::write_file;
 
     const MEMORY: &str = "MemTotal:       16384000 kB\nMemFree:          100 kB\nMemAvailable:    2048 kB\n";
 
@@ -117,7 +118,7 @@ mod tests {
         for (name, text) in files {
             let path = root.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
+            write_file(&path, text.as_bytes()).unwrap();
         }
         available_below(root.path())
     }

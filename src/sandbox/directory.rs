@@ -140,6 +140,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown};
 
     use super::*;
+    use crate::root::{read_file, write_file};
 
     /// The names in a directory, in order.
     fn names(place: &Path) -> Vec<String> {
@@ -173,9 +174,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let left = place.path().join(".apkcompose.4194305.0.sandbox");
         fs::create_dir_all(left.join("root/usr/bin")).unwrap();
-        fs::write(left.join("root/usr/bin/env"), "text").unwrap();
+        write_file(&left.join("root/usr/bin/env"), b"text").unwrap();
         for directory in ["root/usr", "root"] {
-            fs::set_permissions(left.join(directory), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(left.join(directory), fs::Permissions::from_mode(0o000)).unwrap();
         }
         // Killed before anything was in it.
         fs::create_dir(place.path().join(".apkcompose.4194305.1.sandbox")).unwrap();
@@ -187,9 +188,9 @@ mod tests {
     fn one_in_use_stays() {
         let place = tempfile::tempdir().unwrap();
         let used = PrivateDirectory::create(place.path()).unwrap();
-        fs::write(used.inner().join("file"), "text").unwrap();
+        write_file(&used.inner().join("file"), b"text").unwrap();
         pass_by(place.path());
-        assert_eq!(fs::read(used.inner().join("file")).unwrap(), b"text");
+        assert_eq!(read_file(&used.inner().join("file"), 10).unwrap(), b"text");
     }
 
     #[test]
@@ -221,9 +222,9 @@ mod tests {
         for name in &expected {
             fs::create_dir_all(at(name).join("root")).unwrap();
         }
-        fs::write(outside.path().join("kept"), "").unwrap();
+        write_file(&outside.path().join("kept"), b"").unwrap();
         std::os::unix::fs::symlink(outside.path(), at(".apkcompose.1.4.sandbox")).unwrap();
-        fs::write(at(".apkcompose.1.5.sandbox"), "").unwrap();
+        write_file(&at(".apkcompose.1.5.sandbox"), b"").unwrap();
         expected.extend([".apkcompose.1.4.sandbox", ".apkcompose.1.5.sandbox"]);
         if rustix::process::geteuid().is_root() {
             fs::create_dir(at(".apkcompose.1.6.sandbox")).unwrap();
@@ -250,7 +251,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..100 {
                         let made = PrivateDirectory::create(place.path()).unwrap();
-                        fs::write(made.inner().join("file"), "text").unwrap();
+                        write_file(&made.inner().join("file"), b"text").unwrap();
                         fs::remove_file(made.inner().join("file")).unwrap();
                     }
                 });
