@@ -131,9 +131,9 @@ pub(super) fn build_options(shared: &ProfileArgs, context: Option<PathBuf>) -> R
     Ok(BuildOptions {
         architectures,
         outputs: Vec::new(),
-        // A question is answered as well as it can be.
+        // Whoever asks wants nothing of strangers executed.
         scripts: ScriptOptions {
-            policy: ScriptPolicy::Warn,
+            policy: ScriptPolicy::Certain,
             sandbox: sandbox(std::env::temp_dir()),
             accounts: BTreeMap::new(),
         },

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::foreign;
 use crate::apk::package::ScriptKind;
 use crate::arch::Arch;
@@ -32,6 +34,9 @@ pub enum ScriptPolicy {
     Auto,
     /// They run; one that fails, or cannot run here, is told, and the package is marked as apk marks it.
     Warn,
+    /// None runs; those whose effect is certain are applied, and nothing is said of the others: for questions, which
+    /// are to execute nothing of anybody's.
+    Certain,
     /// None runs, as with `apk --no-scripts`.
     Skip,
 }
@@ -55,7 +60,7 @@ pub struct ScriptsDone {
     pub run: Vec<String>,
     /// Those that were applied without being run.
     pub applied: Vec<String>,
-    /// Those that could not be run.
+    /// Those that could not be run, or were not to be.
     pub not_run: Vec<String>,
     /// The accounts that they added, by package.
     pub accounts: BTreeMap<String, AddedAccounts>,
@@ -106,9 +111,17 @@ pub enum ScriptError {
         /// What is wrong with them.
         error: ShadowError,
     },
-    /// The sandbox failed.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
+    /// A script cannot be run to its end, or what it made not be taken over.
+    #[error("cannot complete the script {script}: {error}")]
+    Sandbox {
+        /// The script, as `package-version.kind`.
+        script: String,
+        /// What happened.
+        error: SandboxError,
+    },
+    /// The user stopped it.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl Explain for ScriptError {
@@ -121,7 +134,8 @@ impl Explain for ScriptError {
             Self::Busybox(error) => error.kind(),
             Self::Accounts { error, .. } => error.kind(),
             Self::Shadow { error, .. } => error.kind(),
-            Self::Sandbox(error) => error.kind(),
+            Self::Sandbox { error, .. } => error.kind(),
+            Self::Interrupted => Kind::Interrupted,
         }
     }
 
@@ -146,7 +160,11 @@ impl Explain for ScriptError {
             Self::Busybox(error) => error.hint(),
             Self::Accounts { error, .. } => error.hint(),
             Self::Shadow { error, .. } => error.hint(),
-            Self::Sandbox(error) => error.hint(),
+            // `warn` is of no use: what is in the tree is not what the script left.
+            Self::Sandbox { error, .. } => {
+                Some(error.hint().unwrap_or_else(|| "--scripts skip runs no scripts".to_owned()))
+            }
+            Self::Interrupted => None,
         }
     }
 }
@@ -216,11 +234,19 @@ pub(super) enum Went {
 #[derive(Debug)]
 enum Place {
     Sandbox(Box<Sandbox>),
+    /// Nowhere, because none is to run.
+    Unwanted,
     /// Nowhere, for a reason, about which something may be done.
     Nowhere {
         reason: String,
         advice: Option<String>,
     },
+}
+
+/// The day it is by the system's clock, counted from 1970. The kernel is asked, as what a script runs asks it: a library
+/// that is loaded to show another day (faketime) is not loaded there.
+fn clock_day() -> i64 {
+    clock_gettime(ClockId::Realtime).tv_sec.div_euclid(24 * 60 * 60)
 }
 
 /// Runs scripts.
@@ -238,14 +264,17 @@ impl<'r> ScriptRunner<'r> {
     /// Runs scripts of packages for `arch`; `epoch` stands for "now" in the image.
     pub(super) fn new(options: ScriptOptions, arch: Arch, epoch: Epoch, reporter: &'r dyn Reporter) -> Self {
         let ScriptOptions { policy, sandbox, accounts } = options;
-        let place = match foreign::obstacle(arch) {
-            None => Place::Sandbox(Box::new(Sandbox::new(sandbox, epoch.seconds()))),
-            Some(reason) => Place::Nowhere { reason, advice: Some(foreign::ADVICE.to_owned()) },
+        let place = match policy {
+            ScriptPolicy::Certain | ScriptPolicy::Skip => Place::Unwanted,
+            ScriptPolicy::Auto | ScriptPolicy::Warn => match foreign::obstacle(arch) {
+                None => Place::Sandbox(Box::new(Sandbox::new(sandbox, epoch.seconds()))),
+                Some(reason) => Place::Nowhere { reason, advice: Some(foreign::ADVICE.to_owned()) },
+            },
         };
         Self { policy, day: epoch.day(), place, reporter, recorded: accounts, done: ScriptsDone::default() }
     }
 
-    /// Whether scripts run, and what they do is to be done.
+    /// Whether scripts run, or what they do is to be done without.
     pub(super) fn runs(&self) -> bool {
         self.policy != ScriptPolicy::Skip
     }
@@ -301,7 +330,7 @@ impl<'r> ScriptRunner<'r> {
         Ok(Went::Wrong)
     }
 
-    /// What came of it; nothing if nothing can be run.
+    /// What came of it; nothing if nothing can, or is to, be run.
     fn run_in_sandbox(
         &mut self,
         tree: &mut Tree,
@@ -316,15 +345,17 @@ impl<'r> ScriptRunner<'r> {
             Program { name, text: script.text, arguments: &script.arguments, environment: &environment };
         let of_accounts = |error| ScriptError::Shadow { script: name.to_owned(), error };
         let shadow = ShadowBefore::of(tree).map_err(of_accounts)?;
+        let began = clock_day();
         let run = match sandbox.run(tree, &program, self.reporter) {
             Ok(run) => run,
             Err(error @ SandboxError::Unavailable { .. }) => {
                 self.place = Place::Nowhere { reason: error.to_string(), advice: error.hint() };
                 return Ok(None);
             }
-            Err(error) => return Err(error.into()),
+            Err(SandboxError::Interrupted) => return Err(ScriptError::Interrupted),
+            Err(error) => return Err(ScriptError::Sandbox { script: name.to_owned(), error }),
         };
-        shadow.settle(tree, self.day).map_err(of_accounts)?;
+        shadow.settle(tree, began..=clock_day(), self.day).map_err(of_accounts)?;
         Ok(Some(run))
     }
 
@@ -341,7 +372,7 @@ impl<'r> ScriptRunner<'r> {
                 }
                 self.reporter.warn(&error.to_string());
             }
-            Place::Nowhere { .. } => {}
+            Place::Nowhere { .. } | Place::Unwanted => {}
         }
         Ok(done)
     }
@@ -350,6 +381,19 @@ impl<'r> ScriptRunner<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_happens_in_the_sandbox_is_said_of_a_script_with_a_way_out() {
+        let path = crate::path::TreePath::relative("srv/large").unwrap();
+        let error = crate::sandbox::workroot::WorkrootError::TooManyBytes { path, length: 9, limit: 5 };
+        let (script, error) = ("a-1.trigger".to_owned(), SandboxError::Workroot(error));
+        let error = ScriptError::Sandbox { script, error };
+        assert!(
+            error.to_string().starts_with("cannot complete the script a-1.trigger: a program wrote more")
+        );
+        assert_eq!(error.kind(), Kind::Limit);
+        assert!(error.hint().is_some_and(|hint| hint.contains("--scripts skip")));
+    }
 
     #[test]
     fn a_limit_that_is_passed_is_one_and_every_other_end_is_a_failure() {

@@ -1,10 +1,12 @@
 //! The days in `/etc/shadow`, brought to the image's own.
 //!
-//! `adduser` and `passwd` write the day on which they run into a line; an image built on another day would differ.
+//! `adduser` and `passwd` write the day on which they run into a line; an image built on another day would differ. A day
+//! that a program chose itself stays.
 //!
 //! Source: shadow(5); design, "Staging"; measured on busybox 1.36.1.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use super::{InodeKind, NameError, Tree};
 use crate::content::{Content, ContentError};
@@ -48,15 +50,16 @@ impl ShadowBefore {
         Ok(Self(shadow(tree)?.and_then(|path| content(tree, &path))))
     }
 
-    /// Gives the lines that are new or changed in `tree` the number `day`, counted from 1970, where they have one.
-    pub fn settle(self, tree: &mut Tree, day: i64) -> Result<(), ShadowError> {
+    /// Gives the lines that are new or changed in `tree` the number `day` where they have one of those on which the
+    /// program `ran`. Days are counted from 1970.
+    pub fn settle(self, tree: &mut Tree, ran: RangeInclusive<i64>, day: i64) -> Result<(), ShadowError> {
         let Some(path) = shadow(tree)? else { return Ok(()) };
         let Some(after) = content(tree, &path) else { return Ok(()) };
         if self.0.as_ref() == Some(&after) {
             return Ok(());
         }
         let before = self.0.map_or(Ok(Vec::new()), |content| content.to_vec())?;
-        let settled = with_day(&before, &after.to_vec()?, day);
+        let settled = with_day(&before, &after.to_vec()?, &ran, day);
         if let Some(inode) = tree.get_mut(&path) {
             inode.kind = InodeKind::File(Content::of_bytes(settled));
         }
@@ -77,8 +80,8 @@ fn content(tree: &Tree, path: &TreePath) -> Option<Content> {
     }
 }
 
-/// `after` with `day` in the lines that `before` does not have.
-fn with_day(before: &[u8], after: &[u8], day: i64) -> Vec<u8> {
+/// `after` with `day` instead of those of `ran` in the lines that `before` does not have.
+fn with_day(before: &[u8], after: &[u8], ran: &RangeInclusive<i64>, day: i64) -> Vec<u8> {
     let known: HashSet<&[u8]> = before.split(|byte| *byte == b'\n').collect();
     let day = day.to_string();
     let mut settled = Vec::with_capacity(after.len());
@@ -87,13 +90,19 @@ fn with_day(before: &[u8], after: &[u8], day: i64) -> Vec<u8> {
         let fields: Vec<&[u8]> = bare.split(|byte| *byte == b':').collect();
         let is_new = !known.contains(bare);
         let with_day = fields.into_iter().enumerate().map(|(number, field)| {
-            let is_day = number == DAY && !field.is_empty() && field.iter().all(u8::is_ascii_digit);
-            if is_new && is_day { day.as_bytes() } else { field }
+            let is_day_of_run = || parsed(field).is_some_and(|day| ran.contains(&day));
+            if is_new && number == DAY && is_day_of_run() { day.as_bytes() } else { field }
         });
         settled.extend(with_day.collect::<Vec<_>>().join(&b':'));
         settled.extend_from_slice(end);
     }
     settled
+}
+
+/// The day that `field` is; nothing if it is none as programs write them.
+fn parsed(field: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(field).ok()?;
+    text.parse().ok().filter(|day: &i64| day.to_string() == text)
 }
 
 #[cfg(test)]
@@ -110,20 +119,34 @@ mod tests {
     }
 
     #[test]
-    fn new_and_changed_lines_get_the_day_where_they_have_one() {
+    fn new_and_changed_lines_get_the_day_where_they_have_that_of_the_run() {
         let mut tree = Tree::new();
-        write(&mut tree, "etc/shadow", "root:*::0:::::\nbin:!:19000:0:99999:7:::\nold:!:19000:0:::::\n");
+        write(&mut tree, "etc/shadow", "root:*::0:::::\nbin:!:20000:0:99999:7:::\nold:!:19000:0:::::\n");
         let before = ShadowBefore::of(&tree).unwrap();
-        let after = "root:x:20000:0:::::\nbin:!:19000:0:99999:7:::\nold:y:20000:0:::::\nnew:!:20000:0:::::\nodd:!::0\nno";
+        let after = "root:x:20000:0:::::\nbin:!:20000:0:99999:7:::\nold:y:20001:0:::::\nnew:!:20000:0:::::\nodd:!::0\nno";
         write(&mut tree, "etc/shadow", after);
 
-        before.settle(&mut tree, 7).unwrap();
+        before.settle(&mut tree, 20_000..=20_001, 7).unwrap();
 
         let expected =
-            "root:x:7:0:::::\nbin:!:19000:0:99999:7:::\nold:y:7:0:::::\nnew:!:7:0:::::\nodd:!::0\nno";
+            "root:x:7:0:::::\nbin:!:20000:0:99999:7:::\nold:y:7:0:::::\nnew:!:7:0:::::\nodd:!::0\nno";
         assert_eq!(text(&tree, "etc/shadow"), expected);
         let inode = tree.get(&path("etc/shadow")).unwrap();
         assert_eq!((inode.mode.bits(), inode.owner.gid), (0o640, 42));
+    }
+
+    #[test]
+    fn a_day_that_the_program_chose_stays() {
+        let mut tree = Tree::new();
+        write(&mut tree, "etc/shadow", "old:!:19000:0:::::\n");
+        let before = ShadowBefore::of(&tree).unwrap();
+        let after =
+            "old:y:0:0:::::\na:!:19999:0:::::\nb:!:20001:0:::::\nc:!:020000:0:::::\nd:!:+20000::::::\n";
+        write(&mut tree, "etc/shadow", after);
+
+        before.settle(&mut tree, 20_000..=20_000, 7).unwrap();
+
+        assert_eq!(text(&tree, "etc/shadow"), after);
     }
 
     #[test]
@@ -132,7 +155,7 @@ mod tests {
         let before = ShadowBefore::of(&tree).unwrap();
         write(&mut tree, "etc/shadow", "new:!:20000:0:::::\n");
 
-        before.settle(&mut tree, -3).unwrap();
+        before.settle(&mut tree, 20_000..=20_000, -3).unwrap();
 
         assert_eq!(text(&tree, "etc/shadow"), "new:!:-3:0:::::\n");
     }

@@ -21,20 +21,19 @@ use crate::support::command::{Dir, TestCommand};
 use crate::support::data::Alpine;
 use crate::support::listing::Listing;
 use crate::support::{files, need};
+use crate::trees::{NOT_WITH_THE_OTHERS, indexed_names};
 
 /// What is built with its scripts run: a name, what is said of Alpine, and the packages.
-const REQUESTS: [(&str, &str, &[&str]); 6] = [
+const REQUESTS: [(&str, &str, &[&str]); 5] = [
     ("ssh", OVER_A_BASE, &["openssh", "git"]),
     ("services", OVER_A_BASE, &["doas", "eudev", "openrc", "dhcpcd"]),
     ("web", OVER_A_BASE, &["nginx@php7", "php7-fpm@php7"]),
     ("certificates", OVER_A_BASE, &["ca-certificates"]),
     ("time", FROM_SCRATCH, &["chrony", "tzdata", "alpine-base"]),
-    (
-        "disc",
-        FROM_SCRATCH,
-        &["alpine-base", "openssh", "chrony", "dhcpcd", "doas", "tiny-cloud-alpine", "openrc"],
-    ),
 ];
+
+/// The request for all packages of the ISO that can be installed together.
+const DISC: &str = "disc";
 
 const OVER_A_BASE: &str = r#"
 release = "3.19"
@@ -68,12 +67,20 @@ fn furnished(alpine: &Alpine) -> Dir {
         copy(&alpine.mirror().join(part), &dir, &format!("mirror/{part}"));
     }
     dir.write("test-php7.rsa.pub", files::read(&alpine.php7_key()));
-    for (name, alpine, packages) in REQUESTS {
+    let write = |name: &str, alpine: &str, packages: &[&str]| {
         let profile = format!(
             "[alpine]\narch = [\"x86_64\"]\nmirror = [\"./mirror\"]\n{alpine}\n[packages]\nruntime = {packages:?}\n"
         );
         dir.write(&format!("{name}.toml"), profile);
+    };
+    for (name, alpine, packages) in REQUESTS {
+        write(name, alpine, packages);
     }
+    let names = indexed_names(&alpine.repository("iso-3.19.1"), "x86_64");
+    let together: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| !NOT_WITH_THE_OTHERS.contains(name)).collect();
+    assert_eq!(together.len(), 98);
+    write(DISC, FROM_SCRATCH, &together);
     dir
 }
 
@@ -92,7 +99,9 @@ fn copy(from: &Path, dir: &Dir, to: &str) {
 fn built<'a>(dir: &'a Dir, run: impl Fn(TestCommand<'a>) -> TestCommand<'a>) -> BTreeMap<String, String> {
     REQUESTS
         .iter()
-        .map(|(name, ..)| {
+        .map(|(name, ..)| *name)
+        .chain([DISC])
+        .map(|name| {
             let output = format!("{name}.tar");
             let command = dir.command().args(["--profile", &format!("{name}.toml"), "-o", &output]);
             let outcome = run(command.args(["--format", "json"])).success();
@@ -100,7 +109,7 @@ fn built<'a>(dir: &'a Dir, run: impl Fn(TestCommand<'a>) -> TestCommand<'a>) -> 
             assert_eq!(report["scripts_not_run"], serde_json::json!([]), "{outcome}");
             let digest = apkcompose::digest::Sha256::of(&dir.read(&output)).to_hex();
             fs::remove_file(dir.join(&output)).unwrap();
-            ((*name).to_owned(), format!("{digest} {}", report["scripts_run"]))
+            (name.to_owned(), format!("{digest} {}", report["scripts_run"]))
         })
         .collect()
 }
@@ -146,13 +155,13 @@ fn where_namespaces_are_refused_root_is_told_and_others_are_refused() {
     assert!(names.iter().all(|name| !name.contains("sandbox")), "{names:?}");
 }
 
-/// Registers the handler `$1` for programs of aarch64, in a namespace where that is nobody else's matter.
+/// Registers the handler `$1` for programs of aarch64, under a name that says nothing, in a namespace where that is nobody else's matter.
 const REGISTER: &str = r#"
 set -eu
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
 magic='\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00'
 mask='\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff'
-printf ":qemu-aarch64:M::$magic:$mask:$1:F" >/proc/sys/fs/binfmt_misc/register
+printf ":programs-of-arm:M::$magic:$mask:$1:F" >/proc/sys/fs/binfmt_misc/register
 shift
 exec "$@"
 "#;
@@ -203,7 +212,7 @@ fn no_line_of_shadow_carries_the_day_of_the_build() {
     let Some(()) = need::root(test) else { return };
     let dir = furnished(&alpine);
     // A script that is more than certain, so that it runs.
-    for name in ["time", "services", "disc"] {
+    for name in ["time", "services", DISC] {
         dir.command().args(["--profile", &format!("{name}.toml"), "-o", "type=tar,dest=x.tar"]).success();
         let listing = Listing::of_tar(dir.read("x.tar").as_slice());
         let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;

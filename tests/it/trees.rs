@@ -36,7 +36,7 @@ const NONE: [String; 0] = [];
 /// A second later than the time of any file that these builds see.
 const LATE: &str = "1790000000";
 /// `ifupdown-ng` excludes the first, which the second needs.
-const NOT_WITH_THE_OTHERS: [&str; 2] = ["vlan", "network-extras"];
+pub(crate) const NOT_WITH_THE_OTHERS: [&str; 2] = ["vlan", "network-extras"];
 
 /// What differs from a tree made from nothing.
 const FROM_SCRATCH: [Exception; 7] =
@@ -234,7 +234,7 @@ fn package_info(package: &Path) -> BTreeMap<String, Vec<String>> {
 }
 
 /// The names of all packages in the index of a repository.
-fn indexed_names(repository: &Path, arch: &str) -> Vec<String> {
+pub(crate) fn indexed_names(repository: &Path, arch: &str) -> Vec<String> {
     let archive = Listing::of_tar_file(&repository.join(arch).join("APKINDEX.tar.gz"));
     installed::names(archive.text("APKINDEX"))
 }

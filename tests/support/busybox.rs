@@ -20,8 +20,14 @@ use super::command::Dir;
 use super::data::Alpine;
 use super::files;
 
-/// Runs the script for every line it reads, and writes its exit code.
-const SESSION: &str = "while read -r _; do /.script 1.0-r0 </dev/null >/dev/null 2>&1; echo $?; done";
+/// Runs a copy of the script for every line it reads, and writes its exit code.
+///
+/// What this process writes cannot always be executed: while another of its threads starts a program, that one has the
+/// file open for writing for a moment, too. Nobody shares files with `cp`.
+const SESSION: &str = "while read -r _; do cp /.text /.script && /.script 1.0-r0 </dev/null >/dev/null 2>&1; \
+    echo $?; done";
+/// Where the text is that is copied, from the root.
+const TEXT: &str = ".text";
 /// Where the script is, from the root.
 const SCRIPT: &str = ".script";
 
@@ -67,14 +73,16 @@ impl Busybox {
 
     /// Runs the script as apk runs those of packages, and returns its exit code.
     pub(crate) fn run(&mut self, script: &[u8]) -> i32 {
-        let path = self.root().join(SCRIPT);
-        files::write(&path, script);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
+        let text = self.root().join(TEXT);
+        files::write(&text, script);
+        fs::set_permissions(&text, fs::Permissions::from_mode(0o755)).expect("a file of ours");
         let requests = self.requests.as_mut().expect("an open session");
         writeln!(requests).expect("a session that listens");
         let mut answer = String::new();
         self.answers.read_line(&mut answer).expect("an answer in UTF-8");
-        fs::remove_file(&path).expect("a file of ours");
+        for file in [TEXT, SCRIPT] {
+            fs::remove_file(self.root().join(file)).expect("a file of ours");
+        }
         answer.trim().parse().expect("an exit code")
     }
 }

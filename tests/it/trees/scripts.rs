@@ -14,7 +14,7 @@ use crate::support::exceptions::{
     ACCOUNT_BACKUPS, CACHE, DEVICES, DROPPED_COPIES, EXEC, GENERATED_TIMES, LOCK, REPOSITORIES,
     REPOSITORY_KEYS, SCRIPTS_ARCHIVE, SHADOW_DAY, WRITTEN_TIMES,
 };
-use crate::support::listing::{Exception, Field};
+use crate::support::listing::{Exception, Field, Listing};
 use crate::support::reference::{self, Reference, ReferenceTree};
 use crate::support::{installed, need};
 
@@ -463,12 +463,9 @@ fn a_script_is_told_its_name_and_kind_and_nothing_of_this_machine() {
     let Some(alpine) = need::alpine("a_script_is_told_its_name_and_kind_and_nothing_of_this_machine") else {
         return;
     };
-    let workshop = Workshop::new(alpine);
     let text = "#!/bin/sh\nenv | sort >/environment; pwd >>/environment; umask >>/environment\n";
-    let one = package("one").file("opt/one", "").script(ScriptKind::PostInstall, text);
-    let repository = workshop.repository("first", &[one]);
 
-    let ours = Ours::minirootfs(&workshop.alpine, &table(&workshop, &repository), ["one"]);
+    let (_workshop, ours) = with_script(alpine, text);
     let tree = ours.with_scripts().tree();
 
     // The shell adds where it is and how deep. Expected: spec apk v2, "Install semantics", Scripts.
@@ -500,4 +497,80 @@ fn a_trigger_with_a_plus_is_told_of_what_changed_alone() {
     let tree = Ours::minirootfs(&workshop.alpine, &table, ["new", "all", "some"]).with_scripts().tree();
 
     assert_eq!(tree.listing.text(LOG), "all-1-r0.trigger /opt/new /opt/old \nsome-1-r0.trigger /opt/new \n");
+}
+
+/// The package `one` alone over the minirootfs, with `text` as its post-install script.
+fn with_script(alpine: Alpine, text: &str) -> (Workshop, Ours) {
+    let workshop = Workshop::new(alpine);
+    let one = package("one").file("opt/one", "").script(ScriptKind::PostInstall, text);
+    let repository = workshop.repository("first", &[one]);
+    let ours = Ours::minirootfs(&workshop.alpine, &table(&workshop, &repository), ["one"]);
+    (workshop, ours)
+}
+
+#[test]
+fn a_question_executes_no_script_and_knows_what_those_do_whose_effect_is_certain() {
+    let test = "a_question_executes_no_script_and_knows_what_those_do_whose_effect_is_certain";
+    let Some(alpine) = need::alpine(test) else { return };
+    let (_workshop, ours) = with_script(alpine, "#!/bin/sh\necho said\ntouch /srv/mark\nexit 1\n");
+    let why = |subject: &str| {
+        ours.dir.write("p.toml", &ours.profile);
+        // Nowhere could a sandbox have its place.
+        let asked = ours.dir.command().env("TMPDIR", "/nowhere");
+        asked.args(["why", "--profile", "p.toml", subject]).run()
+    };
+
+    let (link, file, mark) = (why("/bin/ls"), why("/opt/one"), why("/srv/mark"));
+
+    assert!(link.stdout_text().starts_with("/bin/ls -> /bin/busybox: a link, made for busybox\n"), "{link}");
+    assert_eq!([link.code(), file.code(), mark.code()], [Some(0), Some(0), Some(3)], "{mark}");
+    for outcome in [link, file, mark] {
+        let words = outcome.stderr_text();
+        assert!(!words.contains("script") && !words.contains("said"), "{outcome}");
+    }
+    assert_eq!(ours.with_scripts().run().code(), Some(7), "the script is one that fails");
+}
+
+#[test]
+fn what_no_image_may_have_is_said_of_the_script_that_made_it() {
+    let Some(alpine) = need::alpine("what_no_image_may_have_is_said_of_the_script_that_made_it") else {
+        return;
+    };
+    let (_workshop, ours) = with_script(alpine, "#!/bin/sh\ntouch \"/srv/$(printf 'a\\001b')\"\n");
+
+    let outcome = ours.with_scripts().run();
+
+    let words = outcome.stderr_text();
+    let expected =
+        "error: cannot complete the script one-1-r0.post-install: a program made a file that no image";
+    assert!(words.contains(expected), "{outcome}");
+    assert!(words.contains("--scripts skip"), "{outcome}");
+}
+
+#[test]
+fn a_day_of_shadow_that_a_script_chose_stays_as_with_the_real_apk() {
+    let test = "a_day_of_shadow_that_a_script_chose_stays_as_with_the_real_apk";
+    let Some(workshop) = workshop(test) else { return };
+    let text = "#!/bin/sh\nadduser -SDH late\nadduser -SDH early\n\
+        sed -i -e '/^early:/s/:[0-9]*:/:19000:/' -e '/^bin:/s/:[^:]*:0:/::1:/' /etc/shadow\n";
+    let one = package("one").file("opt/one", "").script(ScriptKind::PostInstall, text);
+    let repository = workshop.repository("first", &[one]);
+    let apk = reference::minirootfs(&workshop.alpine).repository(&repository).key(workshop.key());
+    let apk = apk.add(&["one"]);
+
+    let ours = Ours::minirootfs(&workshop.alpine, &table(&workshop, &repository), ["one"]);
+    let ours = ours.with_scripts().tree();
+
+    let lines = |listing: &Listing| -> Vec<String> {
+        listing.text("etc/shadow").lines().map(str::to_owned).collect()
+    };
+    let (expected, got) = (lines(&apk.listing), lines(&ours.listing));
+    assert!(got.iter().any(|line| line.starts_with("early:!:19000:")), "{got:?}");
+    let different: Vec<_> = expected.iter().zip(&got).filter(|(expected, got)| expected != got).collect();
+    let day = LATE.parse::<i64>().unwrap() / 86_400;
+    assert_eq!(expected.len(), got.len());
+    assert!(
+        matches!(different[..], [(_, got)] if *got == format!("late:!:{day}:0:99999:7:::")),
+        "{different:?}"
+    );
 }
