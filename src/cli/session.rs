@@ -113,6 +113,7 @@ pub(super) fn sandbox(directory: PathBuf) -> SandboxOptions {
         confinement: Confinement::default(),
         limits: LIMITS,
         directory,
+        memory: None,
     }
 }
 

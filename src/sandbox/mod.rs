@@ -6,6 +6,7 @@
 //!
 //! Source: design, "Staging", "Sandbox"; namespaces(7), `seccomp_unotify(2)`.
 
+mod budget;
 mod calls;
 mod directory;
 mod filter;
@@ -30,7 +31,7 @@ use crate::tree::{Inode, InodeKind, Tree};
 use directory::PrivateDirectory;
 use protocol::{Beginning, Room, Task};
 use records::Records;
-use session::{Finished, Session};
+use session::{Begun, Finished, Session};
 use spool::Spool;
 use workroot::{Workroot, WorkrootError, WorkrootLimits};
 
@@ -57,6 +58,8 @@ pub struct SandboxOptions {
     pub limits: Limits,
     /// A directory for the workroot where memory does not hold it, and for what scripts write.
     pub directory: PathBuf,
+    /// How many bytes a workroot in memory may take at most, so none with 0; nothing for half of what is to be had.
+    pub memory: Option<u64>,
 }
 
 /// What a program may use before it is ended.
@@ -239,12 +242,17 @@ impl Sandbox {
         };
         running.make_room(tree, self.options.limits.space)?;
         running.workroot.push(tree, &mut running.records)?;
+        let limits = &self.options.limits;
         let task = Task {
             name: program.name.to_owned(),
             text: program.text.to_owned(),
             arguments: program.arguments.to_vec(),
             environment: program.environment.to_vec(),
-            limits: self.options.limits.clone(),
+            // The program is ended before the system ends anything.
+            limits: Limits {
+                memory: limits.memory.min(budget::available().unwrap_or(u64::MAX)),
+                ..limits.clone()
+            },
             records: running.records.take_changes(),
         };
         reporter.begin_file(Step::Stage, program.name, None);
@@ -264,11 +272,12 @@ impl Sandbox {
     }
 
     fn start(&self, tree: &Tree, reporter: &dyn Reporter) -> Result<Running, SandboxError> {
-        let SandboxOptions { helper, confinement, limits, directory } = &self.options;
+        let SandboxOptions { helper, confinement, limits, directory, memory } = &self.options;
         let place = PrivateDirectory::create(directory)?;
-        let budget = memory_budget();
+        // Half is left to what runs there, and to the rest of the machine.
+        let budget = memory.unwrap_or_else(|| budget::available().map_or(0, |bytes| bytes / 2));
         let room = room_for(tree, limits.space, budget);
-        let fits = tree_bytes(tree) <= budget;
+        let fits = room.bytes <= budget;
         let in_namespaces = if fits { Beginning::InMemory(room) } else { Beginning::OnDisk };
         let start = |beginning| Session::start(helper, &place.inner(), beginning);
         let (beginning, started) = match confinement {
@@ -291,8 +300,15 @@ impl Sandbox {
             bytes: limits.space,
             epoch: self.epoch,
         };
-        let (session, root) =
-            started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
+        let begun = started.map_err(|error| SandboxError::Unavailable { reason: error.reason() })?;
+        let Begun { session, workroot: root, has_devices } = begun;
+        if !has_devices {
+            reporter.warn(
+                "package scripts have no devices, because they cannot be made here: /dev/null is a file that keeps \
+                 what is written to it, and /dev/zero and /dev/urandom are empty",
+            );
+        }
+        directory::hold(&root);
         Ok(Running {
             session,
             workroot: Workroot::new(root, Spool::create(directory)?, workroot_limits),
@@ -340,12 +356,4 @@ fn room_for(tree: &Tree, space: u64, budget: u64) -> Room {
     let bytes = tree_bytes(tree);
     let left = budget.saturating_sub(bytes).max(LEAST_SPACE).min(space);
     Room { bytes: bytes.saturating_add(left), entries: (tree.len() as u64).saturating_add(MAX_NEW_ENTRIES) }
-}
-
-/// How many bytes a workroot in memory should not exceed: half of what is to be had.
-fn memory_budget() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let available = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kilobytes = available.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.map_or(0, |kilobytes| kilobytes.saturating_mul(1024) / 2)
 }

@@ -70,8 +70,11 @@ pub(super) struct Task {
 /// What the helper answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Reply {
-    /// The workroot is there: the descriptor with it is its root directory.
-    Ready,
+    /// Programs can run; the descriptor with it is the workroot's root directory.
+    Ready {
+        /// Whether there are devices in `/dev`, and not files in their places.
+        has_devices: bool,
+    },
     /// There is room.
     Reserved,
     /// The program and everything it started is dead.

@@ -38,6 +38,15 @@ pub(super) struct Session {
     socket: UnixStream,
 }
 
+/// A helper that has begun.
+pub(super) struct Begun {
+    pub(super) session: Session,
+    /// The root directory of the workroot.
+    pub(super) workroot: OwnedFd,
+    /// Whether programs have devices.
+    pub(super) has_devices: bool,
+}
+
 /// What came of a program.
 pub(super) struct Finished {
     pub(super) ended: Ended,
@@ -65,12 +74,12 @@ impl SessionError {
 }
 
 impl Session {
-    /// Starts the program `helper` in `directory`; returns the session and the workroot.
+    /// Starts the program `helper` in `directory`; returns the session and what it has.
     pub(super) fn start(
         helper: &Path,
         directory: &Path,
         beginning: Beginning,
-    ) -> Result<(Self, OwnedFd), SessionError> {
+    ) -> Result<Begun, SessionError> {
         let (ours, theirs) = UnixStream::pair().map_err(SessionError::Lost)?;
         let process = Command::new(helper)
             .arg0(env!("CARGO_PKG_NAME"))
@@ -90,9 +99,9 @@ impl Session {
         let session = Self { process, socket: ours };
         protocol::send(&session.socket, &Request::Begin(beginning), &[]).map_err(SessionError::Lost)?;
         match session.hear()? {
-            (Reply::Ready, mut descriptors) => {
+            (Reply::Ready { has_devices }, mut descriptors) => {
                 let workroot = descriptors.pop().ok_or_else(out_of_turn)?;
-                Ok((session, workroot))
+                Ok(Begun { session, workroot, has_devices })
             }
             _ => Err(out_of_turn()),
         }

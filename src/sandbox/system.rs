@@ -47,10 +47,22 @@ pub(super) enum Forked {
     Parent(Pid),
 }
 
+/// The proof that this process has one thread. The helper makes it before anything else, and makes no thread.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OneThread(());
+
+impl OneThread {
+    /// Looks; an error if there are more.
+    pub(super) fn prove() -> io::Result<Self> {
+        match std::fs::read_dir("/proc/self/task")?.count() {
+            1 => Ok(Self(())),
+            _ => Err(io::Error::other("the helper has several threads")),
+        }
+    }
+}
+
 /// Makes a second process.
-///
-/// Only for a process of one thread: the helper has never more.
-pub(super) fn fork() -> io::Result<Forked> {
+pub(super) fn fork(_: OneThread) -> io::Result<Forked> {
     // SAFETY: the process has one thread, so no lock can be held by a thread that the child does not have, and the child
     // may do whatever the parent may.
     match unsafe { libc::fork() } {
@@ -61,9 +73,7 @@ pub(super) fn fork() -> io::Result<Forked> {
 }
 
 /// Leaves the namespaces that `flags` names for new ones.
-///
-/// Only for a process of one thread.
-pub(super) fn unshare(flags: UnshareFlags) -> io::Result<()> {
+pub(super) fn unshare(_: OneThread, flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: `flags` names namespaces alone. What makes the call unsafe is a thread that has a table of descriptors of
     // its own; there is one thread.
     Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)
@@ -78,8 +88,8 @@ pub(super) fn exit_now(status: i32) -> ! {
 /// Gives all signals their usual effect, as a new program expects it; Rust ignores SIGPIPE.
 pub(super) fn reset_signals() {
     for signal in 1..=64 {
-        // SAFETY: no handler is installed, the usual effect is restored. The numbers that cannot be changed are refused,
-        // which changes nothing.
+        // SAFETY: no handler is installed; those that there are, of Rust for a stack that overflows, go, which makes such a
+        // signal end the process as it would a program without them. Numbers that cannot be changed are refused.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
@@ -95,6 +105,12 @@ pub(super) fn close_on_exec_from(first: u32) -> io::Result<()> {
     // SAFETY: three numbers; marking a descriptor changes nothing for this process.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     check(done).map(drop)
+}
+
+/// The same for one descriptor; nothing happens if it is not open.
+pub(super) fn close_on_exec(descriptor: i32) {
+    // SAFETY: numbers; marking a descriptor changes nothing for this process.
+    unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
 }
 
 /// Becomes the program in the file `path`. Comes back only if that fails.
@@ -205,6 +221,26 @@ pub(super) fn write_memory(thread: i32, address: u64, bytes: &[u8]) -> io::Resul
     }
 }
 
+/// A structure of numbers that the kernel fills in, zero before, padding too.
+struct Filled<T>(Box<MaybeUninit<T>>);
+
+impl<T> Filled<T> {
+    fn new() -> Self {
+        Self(Box::new(MaybeUninit::zeroed()))
+    }
+
+    fn pointer(&mut self) -> *mut T {
+        self.0.as_mut_ptr()
+    }
+
+    /// Its bytes, as they lie there.
+    fn bytes(&self) -> Vec<u8> {
+        // SAFETY: all bytes were zeroed where they are, and since then only written to: each has a value. They are not
+        // moved as a `T`, which might lose those of the padding.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast::<u8>(), size_of::<T>()) }.to_vec()
+    }
+}
+
 /// What `newfstatat` says of an open file, with another owner, and of a recorded device its kind and numbers; as the
 /// bytes that the kernel would write.
 pub(super) fn stat_bytes(
@@ -213,25 +249,26 @@ pub(super) fn stat_bytes(
     gid: u32,
     device: Option<(u32, u64)>,
 ) -> io::Result<Vec<u8>> {
-    // SAFETY: the structure is made of numbers, of which zero is one.
-    let mut stat: libc::stat = unsafe { mem::zeroed() };
-    // SAFETY: the path is empty and ends with a zero; `stat` is as large as the kernel writes.
+    let mut filled = Filled::<libc::stat>::new();
+    // SAFETY: the path is empty and ends with a zero; the structure is the one that the kernel fills in.
     let done = unsafe {
         libc::syscall(
             libc::SYS_newfstatat,
             file.as_raw_fd(),
             c"".as_ptr(),
-            &raw mut stat,
+            filled.pointer(),
             libc::AT_EMPTY_PATH,
         )
     };
     check(done)?;
+    // SAFETY: it is made of numbers, which were zeroed and filled in, and nobody else has it.
+    let stat = unsafe { &mut *filled.pointer() };
     (stat.st_uid, stat.st_gid) = (uid, gid);
     if let Some((kind, number)) = device {
         stat.st_mode = stat.st_mode & !libc::S_IFMT | kind;
         stat.st_rdev = number;
     }
-    Ok(bytes_of(&stat))
+    Ok(filled.bytes())
 }
 
 /// The same of `statx`.
@@ -241,9 +278,8 @@ pub(super) fn statx_bytes(
     owner: (u32, u32),
     device: Option<(u32, u32, u32)>,
 ) -> io::Result<Vec<u8>> {
-    // SAFETY: the structure is made of numbers, of which zero is one.
-    let mut statx: libc::statx = unsafe { mem::zeroed() };
-    // SAFETY: the path is empty and ends with a zero; `statx` is as large as the kernel writes.
+    let mut filled = Filled::<libc::statx>::new();
+    // SAFETY: the path is empty and ends with a zero; the structure is the one that the kernel fills in.
     let done = unsafe {
         libc::syscall(
             libc::SYS_statx,
@@ -251,10 +287,12 @@ pub(super) fn statx_bytes(
             c"".as_ptr(),
             libc::AT_EMPTY_PATH,
             mask,
-            &raw mut statx,
+            filled.pointer(),
         )
     };
     check(done)?;
+    // SAFETY: it is made of numbers, which were zeroed and filled in, and nobody else has it.
+    let statx = unsafe { &mut *filled.pointer() };
     (statx.stx_uid, statx.stx_gid) = owner;
     if let Some((kind, major, minor)) = device {
         // The kinds are in the lower 16 bits.
@@ -262,26 +300,21 @@ pub(super) fn statx_bytes(
         statx.stx_mode = u16::try_from(mode).unwrap_or(statx.stx_mode);
         (statx.stx_rdev_major, statx.stx_rdev_minor) = (major, minor);
     }
-    Ok(bytes_of(&statx))
+    Ok(filled.bytes())
 }
 
 /// What `uname` says, but for the name of the machine, which is `name`; as the bytes that the kernel would write.
 pub(super) fn uname_bytes(name: &str) -> io::Result<Vec<u8>> {
-    // SAFETY: the structure is made of arrays of numbers, of which zero is one.
-    let mut names: libc::utsname = unsafe { mem::zeroed() };
+    let mut filled = Filled::<libc::utsname>::new();
     // SAFETY: the structure is the one that the call fills in.
-    check(unsafe { libc::uname(&raw mut names) }.into())?;
+    check(unsafe { libc::uname(filled.pointer()) }.into())?;
+    // SAFETY: it is made of arrays of numbers, which were zeroed and filled in, and nobody else has it.
+    let names = unsafe { &mut *filled.pointer() };
     names.nodename = [0; 65];
     for (place, byte) in names.nodename.iter_mut().zip(name.bytes().take(64)) {
         *place = byte.cast_signed();
     }
-    Ok(bytes_of(&names))
-}
-
-/// The bytes of a structure that the kernel filled in, or that was zeroed before.
-fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
-    // SAFETY: `value` was zeroed whole, padding too, before anything was written to it, so all its bytes have a value.
-    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) }.to_vec()
+    Ok(filled.bytes())
 }
 
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {

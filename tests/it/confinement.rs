@@ -1,11 +1,22 @@
 //! The same bytes in every confinement: scripts run in namespaces, by root and by an ordinary user without subordinate
-//! ids, and below another root directory, by root where namespaces are refused and where they are not wanted.
+//! ids, and below another root directory, by root where namespaces are refused and where they are not wanted; with
+//! their root filesystem in memory and on disk.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use apkcompose::compose::output::{Destination, Output, OutputKind};
+use apkcompose::compose::scripts::ScriptPolicy;
+use apkcompose::compose::{self, Architectures, BuildOptions};
+use apkcompose::profile::{self, BUILT_INS, Draft, Overrides};
+use apkcompose::report::{Reporter, Step};
+use apkcompose::sandbox::Confinement;
+use apkcompose::store::Store;
+
+use crate::fetching::{fetcher, script_options};
 use crate::support::command::{Dir, TestCommand};
 use crate::support::data::Alpine;
 use crate::support::listing::Listing;
@@ -210,5 +221,64 @@ fn no_line_of_shadow_carries_the_day_of_the_build() {
             assert!(day.is_empty() || day.parse::<u64>().unwrap() + 30 < today, "{name}: {line}");
         }
         fs::remove_file(dir.join("x.tar")).unwrap();
+    }
+}
+
+/// Looks whether scripts find their root filesystem in the directory of the sandbox, on disk, or it is empty.
+struct Watching {
+    directory: PathBuf,
+    seen: Mutex<BTreeMap<String, bool>>,
+}
+
+impl Reporter for Watching {
+    fn begin_file(&self, step: Step, object: &str, _: Option<u64>) {
+        if step == Step::Stage {
+            let [place] = files::names(&self.directory).try_into().unwrap();
+            let is_on_disk = !files::names(&self.directory.join(place).join("root")).is_empty();
+            self.seen.lock().unwrap().insert(object.to_owned(), is_on_disk);
+        }
+    }
+}
+
+/// The archive that the library makes of the request `name` in namespaces, with that much memory for a workroot, and
+/// for each script that ran whether it did on disk.
+fn built_with_memory(dir: &Dir, name: &str, memory: Option<u64>) -> (Vec<u8>, BTreeMap<String, bool>) {
+    let (place, output) = (Dir::new(), dir.join("image.tar"));
+    let profile = dir.join(format!("{name}.toml"));
+    let found = profile::find(profile.to_str().unwrap(), Path::new(""), BUILT_INS).unwrap();
+    let mut scripts = script_options(ScriptPolicy::Auto);
+    scripts.sandbox.confinement = Confinement::Namespaces;
+    scripts.sandbox.directory = place.path();
+    scripts.sandbox.memory = memory;
+    let options = BuildOptions {
+        architectures: Architectures::Usual,
+        outputs: vec![Output { kind: OutputKind::Tar, destination: Destination::Path(output) }],
+        scripts,
+        epoch: None,
+        context: None,
+        today: None,
+    };
+    let draft = Draft::load(&found, &Overrides::default(), BUILT_INS).unwrap();
+    let store = Store::open(&dir.cache()).unwrap();
+    let watching = Watching { directory: place.path(), seen: Mutex::default() };
+    compose::build(&fetcher(&store, 1, &watching), &draft, &options)
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(place.names(), Vec::<String>::new());
+    (dir.read("image.tar"), watching.seen.into_inner().unwrap())
+}
+
+#[test]
+fn scripts_leave_the_same_bytes_in_memory_and_on_disk() {
+    let test = "scripts_leave_the_same_bytes_in_memory_and_on_disk";
+    let Some(alpine) = need::alpine(test) else { return };
+    let Some(()) = need::user_namespaces(test) else { return };
+    let dir = furnished(&alpine);
+    for name in ["services", "disc"] {
+        let (on_disk, ran) = built_with_memory(&dir, name, Some(0));
+        assert!(ran.len() >= 2 && ran.values().all(|is_on_disk| *is_on_disk), "{ran:?}");
+        let (in_memory, again) = built_with_memory(&dir, name, Some(8 << 30));
+        assert!(again.values().all(|is_on_disk| !is_on_disk), "{again:?}");
+        assert!(ran.keys().eq(again.keys()), "{ran:?} {again:?}");
+        assert!(on_disk == in_memory, "{name}");
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn script_options(policy: ScriptPolicy) -> ScriptOptions {
         confinement: Confinement::Auto,
         limits,
         directory: std::env::temp_dir(),
+        memory: None,
     };
     ScriptOptions { policy, sandbox, accounts: BTreeMap::new() }
 }

@@ -75,7 +75,7 @@ impl Answers<'_> {
     #[expect(clippy::many_single_char_names, reason = "what an argument is is different for each call")]
     fn decide(&mut self, call: &Notification) -> Result<Answer, Errno> {
         let [a, b, c, d, e, _] = call.arguments;
-        let of = Caller { memory: Memory { thread: call.thread }, id: call.id };
+        let of = Caller { memory: Memory { thread: call.thread, proc: self.proc }, id: call.id };
         let here =
             |path, follows| Place::Path { directory: libc::AT_FDCWD, path, follows, may_be_empty: false };
         let open = Place::Descriptor(number(a));
@@ -126,7 +126,7 @@ impl Answers<'_> {
         }
     }
 
-    fn chown(&mut self, of: Caller, place: Place, uid: u64, gid: u64) -> Result<Answer, Errno> {
+    fn chown(&mut self, of: Caller<'_>, place: Place, uid: u64, gid: u64) -> Result<Answer, Errno> {
         let file = self.open_to_change(of, place)?;
         let (key, status) = look(file.as_fd())?;
         self.find_room(key, 0)?;
@@ -166,7 +166,7 @@ impl Answers<'_> {
         rustix::fs::chmodat(self.proc, path, Mode::from_raw_mode(kept.bits() & 0o7777), AtFlags::empty())
     }
 
-    fn stat(&mut self, of: Caller, place: Place, form: Form, address: u64) -> Result<Answer, Errno> {
+    fn stat(&mut self, of: Caller<'_>, place: Place, form: Form, address: u64) -> Result<Answer, Errno> {
         // Whatever is wrong with the path, the kernel says it best.
         let Ok(file) = self.open_to_look(of, place) else { return Ok(Answer::Continue) };
         let (key, status) = look(file.as_fd())?;
@@ -197,7 +197,7 @@ impl Answers<'_> {
     /// Records a device; on the disk there is an empty file.
     fn mknod(
         &mut self,
-        of: Caller,
+        of: Caller<'_>,
         directory: i32,
         path: u64,
         mode: u64,
@@ -233,7 +233,7 @@ impl Answers<'_> {
 
     fn set_xattr(
         &mut self,
-        of: Caller,
+        of: Caller<'_>,
         place: Place,
         name: u64,
         (value, length): (u64, u64),
@@ -273,7 +273,7 @@ impl Answers<'_> {
 
     fn get_xattr(
         &mut self,
-        of: Caller,
+        of: Caller<'_>,
         place: Place,
         name: u64,
         (address, room): (u64, u64),
@@ -291,7 +291,7 @@ impl Answers<'_> {
 
     fn list_xattrs(
         &mut self,
-        of: Caller,
+        of: Caller<'_>,
         place: Place,
         (address, room): (u64, u64),
     ) -> Result<Answer, Errno> {
@@ -302,7 +302,7 @@ impl Answers<'_> {
         self.hand_out(of, &list, address, room)
     }
 
-    fn remove_xattr(&mut self, of: Caller, place: Place, name: u64) -> Result<Answer, Errno> {
+    fn remove_xattr(&mut self, of: Caller<'_>, place: Place, name: u64) -> Result<Answer, Errno> {
         let name = xattr_name(of, name)?;
         let file = self.open_to_change(of, place)?;
         let (key, status) = look(file.as_fd())?;
@@ -313,7 +313,7 @@ impl Answers<'_> {
     }
 
     /// Gives the caller `bytes`, or, if it has no room, only their number.
-    fn hand_out(&self, of: Caller, bytes: &[u8], address: u64, room: u64) -> Result<Answer, Errno> {
+    fn hand_out(&self, of: Caller<'_>, bytes: &[u8], address: u64, room: u64) -> Result<Answer, Errno> {
         if room != 0 {
             if room < bytes.len() as u64 {
                 return Err(Errno::RANGE);
@@ -323,27 +323,43 @@ impl Answers<'_> {
         Ok(Answer::Value(i64::try_from(bytes.len()).unwrap_or(i64::MAX)))
     }
 
-    fn put(&self, of: Caller, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+    fn put(&self, of: Caller<'_>, address: u64, bytes: &[u8]) -> Result<(), Errno> {
         self.check(of)?;
         of.memory.put(address, bytes)
     }
 
     /// That the thread whose memory was read is still the one that made the call.
-    fn check(&self, of: Caller) -> Result<(), Errno> {
+    fn check(&self, of: Caller<'_>) -> Result<(), Errno> {
         if system::is_waiting(self.listener, of.id) { Ok(()) } else { Err(Errno::SRCH) }
     }
 
     /// What the place names, as a descriptor that is good for nothing but to name it. What is behind a link of `/proc` is
     /// somebody's open file, and is left to the kernel.
-    fn open_to_look(&self, of: Caller, place: Place) -> Result<OwnedFd, Errno> {
+    fn open_to_look(&self, of: Caller<'_>, place: Place) -> Result<OwnedFd, Errno> {
+        self.open(of, place, |_| None)
+    }
+
+    /// The same for a call that changes something, which cannot be left to the kernel: the links that lead to the caller's
+    /// own open files are followed.
+    fn open_to_change(&self, of: Caller<'_>, place: Place) -> Result<OwnedFd, Errno> {
+        self.open(of, place, own_descriptor)
+    }
+
+    /// What the place names; `descriptor` says of a path that is followed which open file it leads to, if it does.
+    fn open(
+        &self,
+        of: Caller<'_>,
+        place: Place,
+        descriptor: impl FnOnce(&[u8]) -> Option<i32>,
+    ) -> Result<OwnedFd, Errno> {
         let file = match place {
             Place::Descriptor(number) => self.descriptor(of, number)?,
             Place::Path { directory, path, follows, may_be_empty } => {
                 let path = of.memory.path(path)?;
-                if path.is_empty() && may_be_empty {
-                    self.directory(of, directory)?
-                } else {
-                    self.lookup(of, directory, &path, follows)?
+                match Some(&path).filter(|_| follows).and_then(|path| descriptor(path)) {
+                    Some(number) => self.descriptor(of, number)?,
+                    None if path.is_empty() && may_be_empty => self.directory(of, directory)?,
+                    None => self.lookup(of, directory, &path, follows)?,
                 }
             }
         };
@@ -351,22 +367,7 @@ impl Answers<'_> {
         Ok(file)
     }
 
-    /// The same for a call that changes something, which cannot be left to the kernel: the links that lead to the caller's
-    /// own open files are followed.
-    fn open_to_change(&self, of: Caller, place: Place) -> Result<OwnedFd, Errno> {
-        if let Place::Path { path, follows: true, .. } = place {
-            let path = of.memory.path(path)?;
-            let own = [&b"/proc/self/fd/"[..], b"/proc/thread-self/fd/", b"/dev/fd/"];
-            let number = own.iter().find_map(|prefix| path.strip_prefix(*prefix));
-            let number = number.and_then(|number| std::str::from_utf8(number).ok()?.parse().ok());
-            if let Some(number) = number {
-                return self.open_to_look(of, Place::Descriptor(number));
-            }
-        }
-        self.open_to_look(of, place)
-    }
-
-    fn lookup(&self, of: Caller, directory: i32, path: &[u8], follows: bool) -> Result<OwnedFd, Errno> {
+    fn lookup(&self, of: Caller<'_>, directory: i32, path: &[u8], follows: bool) -> Result<OwnedFd, Errno> {
         let from = if path.first() == Some(&b'/') { None } else { Some(self.directory(of, directory)?) };
         let mut flags = OFlags::PATH | OFlags::CLOEXEC;
         if !follows {
@@ -376,21 +377,21 @@ impl Answers<'_> {
         rustix::fs::openat2(from, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
     }
 
-    fn directory(&self, of: Caller, number: i32) -> Result<OwnedFd, Errno> {
+    fn directory(&self, of: Caller<'_>, number: i32) -> Result<OwnedFd, Errno> {
         if number == libc::AT_FDCWD {
             return self.of_process(of, "cwd");
         }
         self.descriptor(of, number)
     }
 
-    fn descriptor(&self, of: Caller, number: i32) -> Result<OwnedFd, Errno> {
+    fn descriptor(&self, of: Caller<'_>, number: i32) -> Result<OwnedFd, Errno> {
         match self.of_process(of, &format!("fd/{number}")) {
             Err(Errno::NOENT) => Err(Errno::BADF),
             opened => opened,
         }
     }
 
-    fn of_process(&self, of: Caller, what: &str) -> Result<OwnedFd, Errno> {
+    fn of_process(&self, of: Caller<'_>, what: &str) -> Result<OwnedFd, Errno> {
         let path = format!("{}/{what}", of.memory.thread);
         rustix::fs::openat(self.proc, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
     }
@@ -398,9 +399,16 @@ impl Answers<'_> {
 
 /// The thread that made a call, and the call.
 #[derive(Debug, Clone, Copy)]
-struct Caller {
-    memory: Memory,
+struct Caller<'a> {
+    memory: Memory<'a>,
     id: u64,
+}
+
+/// The open file of a process that the path leads to through its own `/proc`.
+fn own_descriptor(path: &[u8]) -> Option<i32> {
+    let own = [&b"/proc/self/fd/"[..], b"/proc/thread-self/fd/", b"/dev/fd/"];
+    let number = own.iter().find_map(|prefix| path.strip_prefix(*prefix))?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 /// Which inode it is, and what the disk says of it.
@@ -410,7 +418,7 @@ fn look(file: BorrowedFd<'_>) -> Result<(InodeKey, Statx), Errno> {
     Ok((InodeKey::of(&status), status))
 }
 
-fn xattr_name(of: Caller, address: u64) -> Result<Box<str>, Errno> {
+fn xattr_name(of: Caller<'_>, address: u64) -> Result<Box<str>, Errno> {
     let name = of.memory.text(address, MAX_XATTR_NAME, Errno::RANGE)?;
     if name.is_empty() {
         return Err(Errno::RANGE);

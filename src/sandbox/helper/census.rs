@@ -131,7 +131,8 @@ fn numbers(proc: BorrowedFd<'_>) -> Vec<i32> {
     numbers_in(Dir::read_from(proc))
 }
 
-fn numbers_in(directory: Result<Dir, Errno>) -> Vec<i32> {
+/// The numbers among the names of a directory.
+pub(super) fn numbers_in(directory: Result<Dir, Errno>) -> Vec<i32> {
     let Ok(directory) = directory else { return Vec::new() };
     directory.flatten().filter_map(|entry| entry.file_name().to_str().ok()?.parse().ok()).collect()
 }

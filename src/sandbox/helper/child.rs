@@ -15,16 +15,16 @@ use landlock::{
     ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
     RulesetError, Scope,
 };
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
+use super::{Failure, census};
 use crate::sandbox::protocol::{self, Task};
-use crate::sandbox::system::{self, Forked};
-use crate::sandbox::{calls, filter};
+use crate::sandbox::system::{self, Forked, OneThread};
+use crate::sandbox::{Limits, calls, filter};
 
 /// Where apk puts a script before it runs it.
 const DIRECTORIES: [&str; 3] = ["lib", "lib/apk", "lib/apk/exec"];
@@ -101,10 +101,19 @@ pub(super) struct Child {
     pub(super) words: UnixStream,
 }
 
+/// What a process is made for.
+#[derive(Clone, Copy)]
+pub(super) enum Deed<'a> {
+    /// To become a program.
+    Execute { script: &'a Script, task: &'a Task },
+    /// To try something, as a program would, and to end with 0 if it holds.
+    Try(fn(OneThread) -> bool),
+}
+
 /// What is needed to start one.
 pub(super) struct Start<'a> {
-    pub(super) task: &'a Task,
-    pub(super) script: &'a Script,
+    pub(super) deed: Deed<'a>,
+    pub(super) limits: &'a Limits,
     pub(super) output: BorrowedFd<'a>,
     pub(super) proc: BorrowedFd<'a>,
     /// Whether it sees no processes but those of the sandbox.
@@ -112,12 +121,12 @@ pub(super) struct Start<'a> {
 }
 
 /// Starts the program; returns where its system calls are to be answered.
-pub(super) fn start(start: &Start<'_>) -> Result<(OwnedFd, Child), Failure> {
+pub(super) fn start(one: OneThread, start: &Start<'_>) -> Result<(OwnedFd, Child), Failure> {
     let (ours, theirs) = UnixStream::pair().map_err(Failure::at("make a pair of sockets"))?;
-    match system::fork().map_err(Failure::at("start a process"))? {
+    match system::fork(one).map_err(Failure::at("start a process"))? {
         Forked::Child => {
             drop(ours);
-            let word = match become_program(start, &theirs) {
+            let word = match become_program(one, start, &theirs) {
                 Ok(error) => Word::NotExecuted { error: error.to_string() },
                 Err(Failure { attempt, error }) => Word::Failed { attempt, error: error.to_string() },
             };
@@ -148,8 +157,7 @@ pub(super) fn start(start: &Start<'_>) -> Result<(OwnedFd, Child), Failure> {
 }
 
 /// Gives up what a program does not get, and becomes it. Comes back only if that fails, with what the system said.
-fn become_program(start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Failure> {
-    let Start { task, script, .. } = start;
+fn become_program(one: OneThread, start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Failure> {
     rustix::process::setsid().map_err(Failure::at("make a session"))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(Failure::at("tie the program to the helper"))?;
@@ -159,17 +167,6 @@ fn become_program(start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Fa
     rustix::stdio::dup2_stderr(start.output).map_err(Failure::at("give it an output"))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::process::chdir("/").map_err(Failure::at("enter the root directory"))?;
-    let path = text(&script.path)?;
-    let mut arguments = vec![path.clone()];
-    for argument in &task.arguments {
-        arguments.push(text(argument)?);
-    }
-    let environment: Vec<CString> = task
-        .environment
-        .iter()
-        .map(|(name, value)| text(&format!("{name}={value}")))
-        .collect::<Result<_, _>>()?;
-
     limit(start)?;
     rustix::thread::set_no_new_privs(true).map_err(Failure::at("give up new privileges"))?;
     give_up_capabilities()?;
@@ -177,7 +174,7 @@ fn become_program(start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Fa
         stay_below_the_root();
     }
     system::reset_signals();
-    system::close_on_exec_from(3).map_err(Failure::at("close what is open"))?;
+    keep_nothing_open(start.proc);
 
     let Some(architecture) = calls::ARCHITECTURE else {
         return Err(Failure::at("supervise a program")(io::Error::from(io::ErrorKind::Unsupported)));
@@ -187,7 +184,32 @@ fn become_program(start: &Start<'_>, words: &UnixStream) -> Result<io::Error, Fa
     protocol::send(words, &Word::Filtered, &[listener.as_fd()])
         .map_err(Failure::at("hand over the filter"))?;
     drop(listener);
+    match start.deed {
+        Deed::Execute { script, task } => execute(script, task),
+        Deed::Try(deed) => system::exit_now(i32::from(!deed(one))),
+    }
+}
+
+fn execute(script: &Script, task: &Task) -> Result<io::Error, Failure> {
+    let path = text(&script.path)?;
+    let mut arguments = vec![path.clone()];
+    for argument in &task.arguments {
+        arguments.push(text(argument)?);
+    }
+    let variables = task.environment.iter().map(|(name, value)| text(&format!("{name}={value}")));
+    let environment: Vec<CString> = variables.collect::<Result<_, _>>()?;
     Ok(system::execute(&path, &arguments, &environment))
+}
+
+/// Lets the program have no descriptor but input and output.
+fn keep_nothing_open(proc: BorrowedFd<'_>) {
+    // Linux before 5.11 cannot mark them all at once.
+    if system::close_on_exec_from(3).is_err() {
+        let listed = rustix::fs::openat(proc, "self/fd", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        for number in census::numbers_in(listed.and_then(Dir::new)).into_iter().filter(|number| *number > 2) {
+            system::close_on_exec(number);
+        }
+    }
 }
 
 /// Makes the input one that is at its end: a pipe of its own. The system's `/dev/null` would be as good to read, but a
@@ -202,7 +224,7 @@ fn text(text: &str) -> Result<CString, Failure> {
 }
 
 fn limit(start: &Start<'_>) -> Result<(), Failure> {
-    let limits = &start.task.limits;
+    let limits = start.limits;
     let set = |resource, value| {
         let there = rustix::process::getrlimit(resource);
         let value = there.maximum.map_or(value, |maximum| maximum.min(value));
@@ -255,6 +277,8 @@ fn give_up_capabilities() -> Result<(), Failure> {
             Err(error) => return Err(Failure::at("give up capabilities")(error)),
         }
     }
-    let sets = CapabilitySets { effective: KEPT, permitted: KEPT, inheritable: CapabilitySet::empty() };
+    let there = rustix::thread::capabilities(None).map_err(Failure::at("look at capabilities"))?;
+    let kept = KEPT & there.permitted;
+    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     rustix::thread::set_capabilities(None, sets).map_err(Failure::at("give up capabilities"))
 }

@@ -25,8 +25,8 @@ pub(super) fn begin() -> Result<Begun, Failure> {
     Ok(Begun::Here(Place { workroot: working_directory()?, kind: PlaceKind::Chroot }))
 }
 
-/// Makes the working directory the root directory; returns the system's `/proc`.
-pub(super) fn enter() -> Result<OwnedFd, Failure> {
+/// Makes the working directory the root directory; returns the system's `/proc`, and whether there are devices.
+pub(super) fn enter() -> Result<(OwnedFd, bool), Failure> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let proc = rustix::fs::open("/proc", flags, Mode::empty()).map_err(Failure::at("open /proc"))?;
     rustix::process::chroot(".").map_err(Failure::at("change the root directory"))?;
@@ -35,10 +35,11 @@ pub(super) fn enter() -> Result<OwnedFd, Failure> {
         directory(name, mode)?;
     }
     directory("dev/shm", 0o1777)?;
+    let mut has_devices = true;
     for (name, major, minor) in DEVICES {
-        device(name, major, minor)?;
+        has_devices &= device(name, major, minor)?;
     }
-    Ok(proc)
+    Ok((proc, has_devices))
 }
 
 fn directory(name: &str, mode: u32) -> Result<(), Failure> {
@@ -48,19 +49,21 @@ fn directory(name: &str, mode: u32) -> Result<(), Failure> {
     }
 }
 
-/// Makes a device; an empty file where that is not allowed, or where devices have no effect.
-fn device(name: &str, major: u32, minor: u32) -> Result<(), Failure> {
+/// Makes a device, or an empty file where that is not allowed, or where devices have no effect; whether it is a device.
+fn device(name: &str, major: u32, minor: u32) -> Result<bool, Failure> {
     let path = format!("dev/{name}");
     let mode = Mode::from_raw_mode(0o666);
     let made =
         rustix::fs::mknodat(CWD, &path, FileType::CharacterDevice, mode, rustix::fs::makedev(major, minor));
     let open = || rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     if made.is_ok() && open().is_ok() {
-        return rustix::fs::chmod(&path, mode).map_err(Failure::at(format!("open /{path} to all")));
+        return rustix::fs::chmod(&path, mode)
+            .map(|()| true)
+            .map_err(Failure::at(format!("open /{path} to all")));
     }
     if made.is_ok() {
         rustix::fs::unlink(&path).map_err(Failure::at(format!("remove /{path}")))?;
     }
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    rustix::fs::open(&path, flags, mode).map(drop).map_err(Failure::at(format!("make /{path}")))
+    rustix::fs::open(&path, flags, mode).map(|_| false).map_err(Failure::at(format!("make /{path}")))
 }

@@ -18,6 +18,7 @@ mod memory;
 mod mounts;
 mod namespaces;
 mod pins;
+mod probe;
 mod supervisor;
 
 use std::ffi::OsStr;
@@ -30,8 +31,10 @@ use rustix::fs::{Mode, OFlags};
 
 use super::protocol::{self, Beginning, Reply, Request, Room, Task};
 use super::records::Records;
-use child::Script;
+use super::system::OneThread;
+use child::{Deed, Script, Start};
 use pins::Pins;
+use probe::Findings;
 use supervisor::Supervisor;
 
 /// The argument that makes this program the helper.
@@ -50,18 +53,22 @@ pub fn is_meant() -> bool {
 ///
 /// An error is one of the way to the composer, who is gone then, or never was there.
 pub fn main() -> io::Result<()> {
+    let one = OneThread::prove()?;
     // What is made has the mode that is asked for.
     rustix::process::umask(Mode::empty());
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let Some((request, _)) = protocol::receive::<Request>(&socket)? else { return Ok(()) };
     let Request::Begin(beginning) = request else { return Err(io::ErrorKind::InvalidData.into()) };
     let begun = match beginning {
-        Beginning::InMemory(room) => namespaces::enter(Some(room)),
-        Beginning::OnDisk => namespaces::enter(None),
+        Beginning::InMemory(room) => namespaces::enter(one, Some(room)),
+        Beginning::OnDisk => namespaces::enter(one, None),
         Beginning::Chroot => chroot::begin(),
     };
     match begun {
-        Ok(Begun::Here(place)) => Helper { socket, place, records: Records::default() }.serve(),
+        Ok(Begun::Here(place)) => match probe::try_out(one, &place.kind, &socket) {
+            Ok(findings) => Helper { one, socket, place, records: Records::default() }.serve(findings),
+            Err(failure) => reply(&socket, &failure.into_reply()),
+        },
         // The other one serves.
         Ok(Begun::There(child)) => {
             drop(socket);
@@ -120,14 +127,16 @@ fn reply(socket: &UnixStream, reply: &Reply) -> io::Result<()> {
 }
 
 struct Helper {
+    one: OneThread,
     socket: UnixStream,
     place: Place,
     records: Records,
 }
 
 impl Helper {
-    fn serve(mut self) -> io::Result<()> {
-        protocol::send(&self.socket, &Reply::Ready, &[self.place.workroot.as_fd()])?;
+    fn serve(mut self, findings: Findings) -> io::Result<()> {
+        let ready = Reply::Ready { has_devices: findings.has_devices };
+        protocol::send(&self.socket, &ready, &[self.place.workroot.as_fd()])?;
         while let Some((request, descriptors)) = protocol::receive::<Request>(&self.socket)? {
             let answer = match request {
                 Request::Begin(_) => return Err(io::ErrorKind::InvalidData.into()),
@@ -167,13 +176,14 @@ impl Helper {
                 });
             }
         };
-        let (listener, child) = child::start(&child::Start {
-            task,
-            script: &script,
+        let start = Start {
+            deed: Deed::Execute { script: &script, task },
+            limits: &task.limits,
             output: output.as_fd(),
             proc: proc.as_fd(),
             is_alone: *has_own_processes,
-        })?;
+        };
+        let (listener, child) = child::start(self.one, &start)?;
         // What the program holds is all that holds it now: it ends when everything is dead.
         drop(output);
         let supervisor = Supervisor {
@@ -203,7 +213,7 @@ impl Helper {
                 PlaceKind::Entered { proc, in_memory, has_own_processes: true }
             }
             PlaceKind::Chroot => {
-                let proc = chroot::enter()?;
+                let (proc, _) = chroot::enter()?;
                 PlaceKind::Entered { proc, in_memory: false, has_own_processes: false }
             }
         };

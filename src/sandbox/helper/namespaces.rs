@@ -14,10 +14,10 @@ use rustix::thread::UnshareFlags;
 
 use super::{Begun, Failure, MACHINE_NAME, Place, PlaceKind, mounts, working_directory};
 use crate::sandbox::protocol::Room;
-use crate::sandbox::system::{self, Forked};
+use crate::sandbox::system::{self, Forked, OneThread};
 
 /// Makes the namespaces, and in them the workroot: in memory with `room`, or in the working directory.
-pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
+pub(super) fn enter(one: OneThread, room: Option<Room>) -> Result<Begun, Failure> {
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let directory = std::env::current_dir().map_err(Failure::at("find the working directory"))?;
 
@@ -28,7 +28,7 @@ pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWNET
         | UnshareFlags::NEWCGROUP;
-    system::unshare(namespaces).map_err(|error| Failure::at("make namespaces")(explained(error)))?;
+    system::unshare(one, namespaces).map_err(|error| Failure::at("make namespaces")(explained(error)))?;
     // Without it nobody but root may say which groups there are.
     say("/proc/self/setgroups", "deny")?;
     say("/proc/self/uid_map", &format!("0 {user} 1"))?;
@@ -50,7 +50,7 @@ pub(super) fn enter(room: Option<Room>) -> Result<Begun, Failure> {
     rustix::process::chdir(&directory).map_err(Failure::at("enter the workroot"))?;
     rustix::system::sethostname(MACHINE_NAME.as_bytes()).map_err(Failure::at("name the machine"))?;
 
-    match system::fork().map_err(Failure::at("start a process"))? {
+    match system::fork(one).map_err(Failure::at("start a process"))? {
         Forked::Parent(child) => Ok(Begun::There(child)),
         Forked::Child => {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))

@@ -33,7 +33,8 @@ fn attacked(confinement: Confinement, space: u64, attack: &str) -> (Result<Run, 
         memory: 256 * MEGABYTE,
         space: space * MEGABYTE,
     };
-    let options = SandboxOptions { helper: BINARY.into(), confinement, limits, directory: dir.path() };
+    let options =
+        SandboxOptions { helper: BINARY.into(), confinement, limits, directory: dir.path(), memory: None };
     let mut sandbox = Sandbox::new(options, 0);
     let arguments = [attack.to_owned()];
     let program =

@@ -17,5 +17,7 @@ mod kernel;
 mod limits;
 /// The ways of being shut in, and a package with a hostile script in each.
 mod modes;
+/// Systems that refuse what the sandbox needs.
+mod refused;
 /// What a user stops.
 mod stopped;

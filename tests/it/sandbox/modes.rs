@@ -22,6 +22,8 @@ const NOBODY: u32 = 65_534;
 /// How somebody composes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
+    /// As root, as it comes.
+    Auto,
     /// As root, in namespaces.
     Root,
     /// As an ordinary user without subordinate ids.
@@ -39,13 +41,14 @@ impl Mode {
     pub(super) fn user(self) -> u32 {
         match self {
             Self::User => NOBODY,
-            Self::Root | Self::Forbidden | Self::Chroot => 0,
+            Self::Auto | Self::Root | Self::Forbidden | Self::Chroot => 0,
         }
     }
 
     /// `command` in this mode.
     fn of(self, command: TestCommand<'_>) -> TestCommand<'_> {
         match self {
+            Self::Auto => command,
             Self::Root => command.args(["--sandbox", "namespaces"]),
             Self::User => command.run_by(NOBODY),
             // A root that cannot make another user namespace.

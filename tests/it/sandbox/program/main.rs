@@ -10,6 +10,7 @@ mod attempts;
 mod calls;
 mod floods;
 mod kernel;
+mod refuse;
 mod trees;
 
 use std::collections::BTreeMap;
@@ -60,6 +61,7 @@ fn main() {
         "deep" => trees::deep(),
         "names" => trees::names(&rest),
         "odd" => trees::odd(),
+        "refuse" => refuse::run(&rest),
         other => {
             eprintln!("no attack is called {other}");
             std::process::exit(99);
