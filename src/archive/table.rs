@@ -383,9 +383,13 @@ fn symlink_target(path: &TreePath, target: &[u8]) -> Result<Box<str>, TableError
 
 /// Whether an extended attribute of an image may be called `name`: not by what overlay file systems give a meaning.
 pub fn may_be_attribute(name: &str) -> bool {
-    let is_overlay = name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
     let is_name = name.contains('.') && name.len() <= 255 && !name.chars().any(char::is_control);
-    is_name && !is_overlay
+    is_name && !is_of_overlay(name)
+}
+
+/// Whether an extended attribute is one by which file systems that lie over others delete and replace files.
+pub fn is_of_overlay(name: &str) -> bool {
+    name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")
 }
 
 /// Whether a symbolic link of an image may point at `target`.

@@ -204,7 +204,7 @@ pub(super) struct Script<'s> {
     /// The script.
     pub(super) text: &'s [u8],
     /// Its arguments.
-    pub(super) arguments: Vec<String>,
+    pub(super) arguments: &'s [String],
 }
 
 impl Script<'_> {
@@ -216,7 +216,7 @@ impl Script<'_> {
     /// Does what it would do, if that is certain.
     fn apply(&self, tree: &mut Tree, day: i64) -> Result<Applied, ScriptError> {
         if let Some(script) = BusyboxScript::of(self.package, self.kind, self.text) {
-            return Ok(script.apply(tree, &self.arguments)?);
+            return Ok(script.apply(tree, self.arguments)?);
         }
         let Some(script) = AccountScript::of(self.text) else { return Ok(Applied::NotCertain) };
         script.apply(tree, day).map_err(|error| ScriptError::Accounts { script: self.name(), error })
@@ -342,7 +342,7 @@ impl<'r> ScriptRunner<'r> {
             [("PATH", PATH), ("APK_SCRIPT", script.kind.as_str()), ("APK_PACKAGE", script.package)];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let program =
-            Program { name, text: script.text, arguments: &script.arguments, environment: &environment };
+            Program { name, text: script.text, arguments: script.arguments, environment: &environment };
         let of_accounts = |error| ScriptError::Shadow { script: name.to_owned(), error };
         let shadow = ShadowBefore::of(tree).map_err(of_accounts)?;
         let began = clock_day();

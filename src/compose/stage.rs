@@ -315,7 +315,7 @@ impl Staging<'_> {
         arguments: &[String],
     ) -> Result<Went, StageError> {
         let Some(text) = scripts.get(&kind) else { return Ok(Went::Well) };
-        let script = Script { package: name, version, kind, text, arguments: arguments.to_vec() };
+        let script = Script { package: name, version, kind, text, arguments };
         Ok(self.scripts.run(&mut self.installation.tree, &script)?)
     }
 

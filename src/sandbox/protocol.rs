@@ -6,11 +6,15 @@
 //!
 //! Source: unix(7).
 
+use std::fmt::{self, Display};
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use rustix::event::{PollFd, Timespec};
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags,
@@ -85,12 +89,28 @@ pub(super) enum Reply {
         records: Vec<(InodeKey, Record)>,
     },
     /// It cannot be done.
-    Failed {
-        /// What was attempted.
-        attempt: String,
-        /// What the system said.
-        error: String,
-    },
+    Failed(Failure),
+}
+
+/// What went wrong, and at what.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Failure {
+    attempt: String,
+    error: String,
+}
+
+impl Failure {
+    /// A failed attempt. The result is a function, for `map_err`.
+    pub(super) fn at<E: Into<io::Error>>(attempt: impl Display) -> impl FnOnce(E) -> Self {
+        move |error| Self { attempt: attempt.to_string(), error: error.into().to_string() }
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attempt, error } = self;
+        write!(f, "cannot {attempt}: {error}")
+    }
 }
 
 /// Sends a message with descriptors.
@@ -136,6 +156,15 @@ pub(super) fn receive<T: DeserializeOwned>(socket: &UnixStream) -> io::Result<Op
     let mut text = vec![0; length];
     socket.read_exact(&mut text)?;
     Ok(Some((serde_json::from_slice(&text)?, descriptors)))
+}
+
+/// Waits until there is something of one of `descriptors`, a moment at most; a signal may end that too.
+pub(super) fn wait_for(descriptors: &mut [PollFd<'_>], moment: Duration) -> io::Result<()> {
+    let moment = Timespec::try_from(moment).map_err(|_| io::ErrorKind::InvalidInput)?;
+    match rustix::event::poll(descriptors, Some(&moment)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

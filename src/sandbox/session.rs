@@ -14,12 +14,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 
 use super::helper;
 use super::output::Output;
-use super::protocol::{self, Beginning, Reply, Request, Room, Task};
+use super::protocol::{self, Beginning, Failure, Reply, Request, Room, Task, wait_for};
 use super::records::{InodeKey, Record};
 use super::{Ended, SandboxError};
 use crate::report::{Reporter, Step};
@@ -58,7 +58,7 @@ pub(super) struct Finished {
 #[derive(Debug)]
 pub(super) enum SessionError {
     /// It says so itself.
-    Refused { attempt: String, error: String },
+    Refused(Failure),
     /// It cannot be heard.
     Lost(io::Error),
 }
@@ -67,7 +67,7 @@ impl SessionError {
     /// In words, for a message.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Refused { attempt, error } => format!("cannot {attempt}: {error}"),
+            Self::Refused(failure) => failure.to_string(),
             Self::Lost(error) => format!("the helper ended: {error}"),
         }
     }
@@ -92,10 +92,8 @@ impl Session {
             // What the terminal says to the composer's processes is the composer's to pass on.
             .process_group(0)
             .spawn()
-            .map_err(|error| SessionError::Refused {
-                attempt: format!("start {}", helper.display()),
-                error: error.to_string(),
-            })?;
+            .map_err(Failure::at(format!("start {}", helper.display())))
+            .map_err(SessionError::Refused)?;
         let session = Self { process, socket: ours };
         protocol::send(&session.socket, &Request::Begin(beginning), &[]).map_err(SessionError::Lost)?;
         match session.hear()? {
@@ -167,22 +165,18 @@ impl Session {
 
     /// Waits a moment; whether there is something to read from the program, and from the helper.
     fn wait(&self, reading: &std::fs::File, is_open: bool) -> io::Result<(bool, bool)> {
-        let tick = Timespec::try_from(TICK).map_err(|_| ErrorKind::InvalidInput)?;
         let mut descriptors = vec![PollFd::new(&self.socket, PollFlags::IN)];
         if is_open {
             descriptors.push(PollFd::new(reading, PollFlags::IN));
         }
-        match rustix::event::poll(&mut descriptors, Some(&tick)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        wait_for(&mut descriptors, TICK)?;
         let has = |at: usize| descriptors.get(at).is_some_and(|descriptor| !descriptor.revents().is_empty());
         Ok((has(1), has(0)))
     }
 
     fn hear(&self) -> Result<(Reply, Vec<OwnedFd>), SessionError> {
         match protocol::receive(&self.socket).map_err(SessionError::Lost)? {
-            Some((Reply::Failed { attempt, error }, _)) => Err(SessionError::Refused { attempt, error }),
+            Some((Reply::Failed(failure), _)) => Err(SessionError::Refused(failure)),
             Some(heard) => Ok(heard),
             None => Err(SessionError::Lost(ErrorKind::UnexpectedEof.into())),
         }

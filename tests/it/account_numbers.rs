@@ -2,25 +2,22 @@
 //! their scripts run or are applied.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use apkcompose::apk::package::{ScriptKind, Scripts};
-use apkcompose::apk::package_info::PackageInfo;
-use apkcompose::apk::write_package::write_package;
+use apkcompose::apk::package::ScriptKind;
 use apkcompose::compose::output::{Destination, Output, OutputKind};
 use apkcompose::compose::scripts::{ScriptOptions, ScriptPolicy};
 use apkcompose::compose::{self, ArchReport, Architectures, BuildOptions};
-use apkcompose::profile::{BUILT_INS, Draft, Found, Location, Overrides, Source};
 use apkcompose::report::Silent;
 use apkcompose::store::Store;
 use apkcompose::tree::accounts::AddedAccounts;
 
-use crate::fetching::{fetcher, script_options};
+use crate::fetching::{draft, fetcher, script_options};
 use crate::made::{self, Made, key};
 use crate::support::command::Dir;
 use crate::support::data::Alpine;
 use crate::support::listing::Listing;
 use crate::support::need;
+use crate::trees::workshop;
 
 /// A package that adds a group and a user of its name: so plainly that it is certain what it does, or not.
 fn package(name: &str, is_plain: bool) -> Made {
@@ -32,15 +29,7 @@ fn package(name: &str, is_plain: bool) -> Made {
     } else {
         format!("#!/bin/sh\nif [ -d /etc ]; then\n{commands}fi\nexit 0\n")
     };
-    let info = PackageInfo {
-        name: name.to_owned(),
-        version: "1-r0".to_owned(),
-        arch: "x86_64".to_owned(),
-        build_time: Some(1_700_000_000),
-        ..PackageInfo::default()
-    };
-    let scripts = Scripts::from([(ScriptKind::PreInstall, text.into_bytes())]);
-    made::of_bytes(write_package(&info, &scripts, &mut Vec::new(), Some(key())).unwrap())
+    workshop::package(name).script(ScriptKind::PreInstall, &text).made()
 }
 
 /// What came of a build: what is told of it, and the files.
@@ -79,9 +68,6 @@ fn build(
         dir.join("repo").display(),
         public.display(),
     );
-    let source = Source { name: "p.toml".to_owned(), location: Location::Directory("".into()) };
-    let found = Found { name: "p".to_owned(), source: Arc::new(source), text };
-    let draft = Draft::load(&found, &Overrides::default(), BUILT_INS).unwrap();
     let output = dir.join("p.tar");
     let options = BuildOptions {
         architectures: Architectures::Usual,
@@ -92,7 +78,7 @@ fn build(
         today: None,
     };
     let store = Store::open(&dir.cache()).unwrap();
-    let report = compose::build(&fetcher(&store, 1, &Silent), &draft, &options);
+    let report = compose::build(&fetcher(&store, 1, &Silent), &draft(&text), &options);
     let report = report.unwrap_or_else(|error| panic!("{error}")).architectures.remove(0);
     Built { report, listing: Listing::of_tar_file(&output) }
 }

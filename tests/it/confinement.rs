@@ -50,16 +50,6 @@ repositories = ["./mirror/iso-3.19.1"]
 /// An ordinary user, who has no subordinate ids.
 const USER: u32 = 65534;
 
-/// Makes user namespaces impossible for whatever runs below.
-const REFUSE: [&str; 6] = [
-    "unshare",
-    "--user",
-    "--map-root-user",
-    "sh",
-    "-c",
-    "echo 0 >/proc/sys/user/max_user_namespaces; exec \"$0\" \"$@\"",
-];
-
 /// A directory with a profile for each request and what they read.
 fn furnished(alpine: &Alpine) -> Dir {
     let dir = Dir::new();
@@ -128,7 +118,7 @@ fn scripts_leave_the_same_bytes_whoever_runs_them_however_confined() {
     assert_eq!(built(&dir, |command| command), expected, "again");
     assert_eq!(built(&dir, |command| command.days_later(3)), expected, "three days later");
     assert_eq!(built(&dir, |command| command.args(["--sandbox", "chroot"])), expected, "by chroot");
-    assert_eq!(built(&dir, |command| command.under(REFUSE)), expected, "where namespaces are refused");
+    assert_eq!(built(&dir, TestCommand::without_user_namespaces), expected, "where namespaces are refused");
     assert_eq!(built(&users, |command| command.run_by(USER)), expected, "by an ordinary user");
 }
 
@@ -140,13 +130,13 @@ fn where_namespaces_are_refused_root_is_told_and_others_are_refused() {
     let dir = furnished(&alpine);
     let build = || dir.command().args(["--profile", "services.toml", "-o", "x.tar"]);
 
-    let warned = build().under(REFUSE).success();
+    let warned = build().without_user_namespaces().success();
     assert!(
         warned.stderr_text().contains("warning: package scripts are shut in by chroot alone"),
         "{warned}"
     );
 
-    let refused = build().args(["--sandbox", "namespaces"]).under(REFUSE).fails_with(7);
+    let refused = build().args(["--sandbox", "namespaces"]).without_user_namespaces().fails_with(7);
     let said = refused.stderr_text();
     assert!(said.contains("cannot make namespaces: no more of them are allowed"), "{refused}");
     assert!(said.contains("dhcpcd-10.0.5-r0.pre-install") || said.contains("openrc-"), "{refused}");

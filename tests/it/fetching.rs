@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use apkcompose::compose::scripts::{ScriptOptions, ScriptPolicy};
 use apkcompose::fetch::{Fetcher, Network};
+use apkcompose::profile::{BUILT_INS, Draft, Found, Location, Overrides, Source};
 use apkcompose::report::Reporter;
 use apkcompose::sandbox::{Confinement, Limits, SandboxOptions};
 use apkcompose::store::Store;
@@ -16,6 +17,13 @@ use apkcompose::store::Store;
 pub(crate) fn fetcher<'a>(store: &'a Store, jobs: usize, reporter: &'a dyn Reporter) -> Fetcher<'a> {
     static NETWORK: LazyLock<Network> = LazyLock::new(Network::default);
     Fetcher { store, network: &NETWORK, jobs: NonZeroUsize::new(jobs).unwrap(), reporter }
+}
+
+/// The profile with that `text`, which stands nowhere.
+pub(crate) fn draft(text: &str) -> Draft {
+    let source = Source { name: "p.toml".to_owned(), location: Location::Directory("".into()) };
+    let found = Found { name: "p".to_owned(), source: Arc::new(source), text: text.to_owned() };
+    Draft::load(&found, &Overrides::default(), BUILT_INS).unwrap()
 }
 
 /// What becomes of scripts, which run as the command line runs them.

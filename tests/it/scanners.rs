@@ -2,7 +2,6 @@
 //! release.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use apkcompose::apk::index::{Index, Package};
 use apkcompose::arch::Arch;
@@ -10,12 +9,11 @@ use apkcompose::compose::ground::Ground;
 use apkcompose::compose::output::{Destination, ImageForm, Output, OutputKind};
 use apkcompose::compose::scripts::ScriptPolicy;
 use apkcompose::compose::{self, Architectures, BuildOptions, plan};
-use apkcompose::profile::{BUILT_INS, Draft, Found, Location, Overrides, Source};
 use apkcompose::report::Silent;
 use apkcompose::store::Store;
 use serde_json::Value;
 
-use crate::fetching::{fetcher, script_options};
+use crate::fetching::{draft, fetcher, script_options};
 use crate::made::{self, Made, key};
 use crate::support::command::Dir;
 use crate::support::data::Alpine;
@@ -228,12 +226,6 @@ fn profile(mirror: &Dir, lines: &str) -> String {
         mirror.path().display(),
         mirror.join("test.rsa.pub").display()
     )
-}
-
-fn draft(text: &str) -> Draft {
-    let source = Source { name: "p.toml".to_owned(), location: Location::Directory("".into()) };
-    let found = Found { name: "p".to_owned(), source: Arc::new(source), text: text.to_owned() };
-    Draft::load(&found, &Overrides::default(), BUILT_INS).unwrap()
 }
 
 /// The warnings of a plan made on the day `today`.

@@ -187,6 +187,12 @@ impl<'a> TestCommand<'a> {
         self.under(["faketime", "-f", &format!("+{days}d")])
     }
 
+    /// Runs it as a root that cannot make user namespaces.
+    pub(crate) fn without_user_namespaces(self) -> Self {
+        let forbid = "echo 0 >/proc/sys/user/max_user_namespaces; exec \"$@\"";
+        self.under(["unshare", "--user", "--map-root-user", "sh", "-c", forbid, "sh"])
+    }
+
     /// Runs it as user and group `id`, who gets the whole [`Dir`]. Needs root. The binary is copied there,
     /// because the user may not reach the build directory.
     pub(crate) fn run_by(mut self, id: u32) -> Self {

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use super::memory::Memory;
 use super::pins::Pins;
 use super::{MACHINE_NAME, census};
+use crate::archive::table;
 use crate::sandbox::records::{InodeKey, Record, RecordedDevice, Records};
 use crate::sandbox::system::{self, Answer, Notification};
 
@@ -27,8 +28,6 @@ const MAX_XATTR_NAME: usize = 256;
 const MAX_XATTR_VALUE: u64 = 64 * 1024;
 /// How many extended attributes an inode may have.
 const MAX_XATTRS: usize = 64;
-/// Attributes by which file systems that lie over others delete and replace files.
-const OVERLAY: [&str; 2] = ["trusted.overlay.", "user.overlay."];
 /// The spaces that names of attributes are in; there are no access control lists, which are in another one.
 const SPACES: [&str; 3] = ["security", "trusted", USERS];
 const USERS: &str = "user";
@@ -248,7 +247,7 @@ impl Answers<'_> {
         let file = self.open_to_change(of, place)?;
         let (key, status) = look(file.as_fd())?;
         may_have(&status, &name, Errno::PERM)?;
-        if OVERLAY.iter().any(|prefix| name.starts_with(prefix)) {
+        if table::is_of_overlay(&name) {
             return Err(Errno::PERM);
         }
         if &*name == CAPABILITY && !is_capability(&value) {

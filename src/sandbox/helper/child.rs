@@ -87,7 +87,7 @@ pub(super) enum Word {
     /// The filter is installed; its descriptor comes with this.
     Filtered,
     /// It could not be done.
-    Failed { attempt: String, error: String },
+    Failed(Failure),
     /// The program could not be executed.
     NotExecuted { error: String },
 }
@@ -128,7 +128,7 @@ pub(super) fn start(one: OneThread, start: &Start<'_>) -> Result<(OwnedFd, Child
             drop(ours);
             let word = match become_program(one, start, &theirs) {
                 Ok(error) => Word::NotExecuted { error: error.to_string() },
-                Err(Failure { attempt, error }) => Word::Failed { attempt, error: error.to_string() },
+                Err(failure) => Word::Failed(failure),
             };
             // If nobody hears it, nobody waits for it.
             let _ = protocol::send(&theirs, &word, &[]);
@@ -144,11 +144,9 @@ pub(super) fn start(one: OneThread, start: &Start<'_>) -> Result<(OwnedFd, Child
                         || Failure::at("supervise the program")(io::Error::from(io::ErrorKind::InvalidData));
                     Ok((listener.ok_or_else(gone)?, Child { process, words: ours }))
                 }
-                Some((Word::Failed { attempt, error }, _)) => {
-                    Err(Failure { attempt, error: io::Error::other(error) })
-                }
+                Some((Word::Failed(failure), _)) => Err(failure),
                 Some((Word::NotExecuted { error }, _)) => {
-                    Err(Failure { attempt: "execute the program".to_owned(), error: io::Error::other(error) })
+                    Err(Failure::at("execute the program")(io::Error::other(error)))
                 }
                 None => Err(Failure::at("start the program")(io::Error::from(io::ErrorKind::UnexpectedEof))),
             }

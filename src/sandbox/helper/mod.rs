@@ -22,14 +22,13 @@ mod probe;
 mod supervisor;
 
 use std::ffi::OsStr;
-use std::fmt::Display;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::protocol::{self, Beginning, Reply, Request, Room, Task};
+use super::protocol::{self, Beginning, Failure, Reply, Request, Room, Task};
 use super::records::Records;
 use super::system::OneThread;
 use child::{Deed, Script, Start};
@@ -67,7 +66,7 @@ pub fn main() -> io::Result<()> {
     match begun {
         Ok(Begun::Here(place)) => match probe::try_out(one, &place.kind, &socket) {
             Ok(findings) => Helper { one, socket, place, records: Records::default() }.serve(findings),
-            Err(failure) => reply(&socket, &failure.into_reply()),
+            Err(failure) => reply(&socket, &Reply::Failed(failure)),
         },
         // The other one serves.
         Ok(Begun::There(child)) => {
@@ -75,7 +74,7 @@ pub fn main() -> io::Result<()> {
             rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty())?;
             Ok(())
         }
-        Err(failure) => reply(&socket, &failure.into_reply()),
+        Err(failure) => reply(&socket, &Reply::Failed(failure)),
     }
 }
 
@@ -104,24 +103,6 @@ enum PlaceKind {
     Entered { proc: OwnedFd, in_memory: bool, has_own_processes: bool },
 }
 
-/// What went wrong, and at what.
-#[derive(Debug)]
-struct Failure {
-    attempt: String,
-    error: io::Error,
-}
-
-impl Failure {
-    /// A failed attempt. The result is a function, for `map_err`.
-    fn at<E: Into<io::Error>>(attempt: impl Display) -> impl FnOnce(E) -> Self {
-        move |error| Self { attempt: attempt.to_string(), error: error.into() }
-    }
-
-    fn into_reply(self) -> Reply {
-        Reply::Failed { attempt: self.attempt, error: self.error.to_string() }
-    }
-}
-
 fn reply(socket: &UnixStream, reply: &Reply) -> io::Result<()> {
     protocol::send(socket, reply, &[])
 }
@@ -142,11 +123,11 @@ impl Helper {
                 Request::Begin(_) => return Err(io::ErrorKind::InvalidData.into()),
                 Request::Reserve(room) => self.reserve(room).map(|()| Reply::Reserved),
                 Request::Run(task) => match descriptors.into_iter().next() {
-                    Some(output) => self.run(&task, output),
+                    Some(output) => self.run(task, output),
                     None => return Err(io::ErrorKind::InvalidData.into()),
                 },
             };
-            reply(&self.socket, &answer.unwrap_or_else(Failure::into_reply))?;
+            reply(&self.socket, &answer.unwrap_or_else(Reply::Failed))?;
         }
         Ok(())
     }
@@ -161,12 +142,12 @@ impl Helper {
         }
     }
 
-    fn run(&mut self, task: &Task, output: OwnedFd) -> Result<Reply, Failure> {
+    fn run(&mut self, mut task: Task, output: OwnedFd) -> Result<Reply, Failure> {
         self.enter()?;
         let PlaceKind::Entered { proc, has_own_processes, in_memory } = &self.place.kind else {
             return Err(Failure::at("enter the root")(io::Error::from(io::ErrorKind::InvalidData)));
         };
-        self.records.apply(task.records.clone());
+        self.records.apply(std::mem::take(&mut task.records));
         let script = match Script::write(&task.name, &task.text) {
             Ok(script) => script,
             Err(error) => {
@@ -177,7 +158,7 @@ impl Helper {
             }
         };
         let start = Start {
-            deed: Deed::Execute { script: &script, task },
+            deed: Deed::Execute { script: &script, task: &task },
             limits: &task.limits,
             output: output.as_fd(),
             proc: proc.as_fd(),

@@ -42,13 +42,6 @@ pub(super) struct Findings {
     pub(super) has_devices: bool,
 }
 
-/// What the process that tries says.
-#[derive(Debug, Serialize, Deserialize)]
-enum Word {
-    Found(Findings),
-    Failed { attempt: String, error: String },
-}
-
 /// Tries whether programs can run in a place of that kind, which is the working directory.
 pub(super) fn try_out(one: OneThread, kind: &PlaceKind, composer: &UnixStream) -> Result<Findings, Failure> {
     let is_in_memory = matches!(kind, PlaceKind::Namespaces { in_memory: true });
@@ -63,26 +56,20 @@ pub(super) fn try_out(one: OneThread, kind: &PlaceKind, composer: &UnixStream) -
     match system::fork(one).map_err(Failure::at("start a process"))? {
         Forked::Child => {
             drop(ours);
-            let word = match go_the_whole_way(one, kind, composer) {
-                Ok(findings) => Word::Found(findings),
-                Err(Failure { attempt, error }) => Word::Failed { attempt, error: error.to_string() },
-            };
+            let found = go_the_whole_way(one, kind, composer);
             // If nobody hears it, nobody waits for it.
-            let _ = protocol::send(&theirs, &word, &[]);
+            let _ = protocol::send(&theirs, &found, &[]);
             system::exit_now(0)
         }
         Forked::Parent(process) => {
             drop(theirs);
-            let word = protocol::receive::<Word>(&ours);
+            let found = protocol::receive::<Result<Findings, Failure>>(&ours);
             rustix::process::waitpid(Some(process), WaitOptions::empty())
                 .map_err(Failure::at("wait for a process"))?;
             // What is not there is what is wanted.
             let _ = std::fs::remove_dir_all(DIRECTORY);
-            match word.map_err(Failure::at("hear of a process"))? {
-                Some((Word::Found(findings), _)) => Ok(findings),
-                Some((Word::Failed { attempt, error }, _)) => {
-                    Err(Failure { attempt, error: io::Error::other(error) })
-                }
+            match found.map_err(Failure::at("hear of a process"))? {
+                Some((found, _)) => found,
                 None => {
                     Err(Failure::at("try what a program does")(io::Error::from(io::ErrorKind::UnexpectedEof)))
                 }

@@ -12,14 +12,14 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use libc::c_long;
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
 
 use super::answers::{Answers, lower};
 use super::census::{self, Census, Reaped};
 use super::child::{Child, Word};
 use super::pins::Pins;
-use crate::sandbox::protocol;
+use crate::sandbox::protocol::{self, wait_for};
 use crate::sandbox::records::Records;
 use crate::sandbox::system::{self, Answer, Notification};
 use crate::sandbox::{Ended, Limits};
@@ -95,7 +95,6 @@ impl Supervisor<'_> {
     fn go_on(&mut self, process: &OwnedFd, watch: &mut Watch) -> io::Result<Ended> {
         let mut hears_words = true;
         loop {
-            let tick = Timespec::try_from(TICK).map_err(|_| io::ErrorKind::InvalidInput)?;
             let mut descriptors = vec![
                 PollFd::new(&self.listener, PollFlags::IN),
                 PollFd::new(process, PollFlags::IN),
@@ -104,10 +103,7 @@ impl Supervisor<'_> {
             if hears_words {
                 descriptors.push(PollFd::new(&self.child.words, PollFlags::IN));
             }
-            match rustix::event::poll(&mut descriptors, Some(&tick)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            wait_for(&mut descriptors, TICK)?;
             let has = |at: usize, flags: PollFlags| {
                 descriptors.get(at).is_some_and(|descriptor| descriptor.revents().intersects(flags))
             };

@@ -202,15 +202,10 @@ impl Push<'_> {
     fn make_directory(&mut self, path: &TreePath) -> Result<(), WorkrootError> {
         if !path.is_root() {
             self.enter_parent(path)?;
-            let made = self.disk.writer.directory(path.as_str());
-            match made {
-                Err(error) if exists(&error) && self.disk.status(path)?.is_directory() => {}
-                Err(error) if exists(&error) => {
-                    self.disk.writer.remove(path.as_str())?;
-                    self.disk.writer.directory(path.as_str())?;
-                }
-                other => other?,
-            }
+            self.make(path, |disk| match disk.writer.directory(path.as_str()) {
+                Err(error) if exists(&error) && disk.status(path)?.is_directory() => Ok(()),
+                made => made,
+            })?;
         }
         Ok(self.disk.set_mode(path, OWNERS)?)
     }

@@ -51,16 +51,7 @@ impl Mode {
             Self::Auto => command,
             Self::Root => command.args(["--sandbox", "namespaces"]),
             Self::User => command.run_by(NOBODY),
-            // A root that cannot make another user namespace.
-            Self::Forbidden => command.under([
-                "unshare",
-                "--user",
-                "--map-root-user",
-                "sh",
-                "-c",
-                "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"",
-                "sh",
-            ]),
+            Self::Forbidden => command.without_user_namespaces(),
             Self::Chroot => command.args(["--sandbox", "chroot"]),
         }
     }
