@@ -106,6 +106,11 @@ impl Span {
         Self { start: number(range.start), end: number(range.end) }
     }
 
+    /// Whether a field stands there; its value may be empty. None begins at 0, where its letter would be.
+    pub(super) fn is_set(self) -> bool {
+        self.end > 0
+    }
+
     pub(super) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -367,18 +372,19 @@ impl<'a> Package<'a> {
         self.parse_depends().err().map(Flaw::Depends)
     }
 
-    /// The stanza's lines, field by field, in the index's order.
+    /// The stanza's lines, field by field, in the index's order. Where a letter repeats, the parts are one list if it is
+    /// `D`, `p` or `i`; otherwise the last one counts.
     pub fn fields(self) -> impl Iterator<Item = (char, &'a str)> {
-        self.field(self.record.stanza).lines().filter_map(|line| {
+        self.field(self.record.stanza).split('\n').filter_map(|line| {
             let (field, value) = line.split_once(':')?;
             Some((field.chars().next()?, value))
         })
     }
 
-    /// The value of the first field with that letter.
+    /// The value of the last field with that letter.
     #[must_use]
-    pub fn first_field(self, letter: char) -> Option<&'a str> {
-        self.fields().find(|(field, _)| *field == letter).map(|(_, value)| value)
+    pub fn last_field(self, letter: char) -> Option<&'a str> {
+        self.fields().filter(|(field, _)| *field == letter).last().map(|(_, value)| value)
     }
 }
 
@@ -423,7 +429,7 @@ mod tests {
         assert_eq!(musl.depends().collect::<Vec<_>>(), ["so:x", "!y"]);
         assert_eq!(musl.held().count(), 3);
         assert_eq!(musl.parse_install_if().len(), 2);
-        assert_eq!(musl.first_field('T'), Some("the musl c library"));
+        assert_eq!(musl.last_field('T'), Some("the musl c library"));
         assert_eq!(musl.flaw(), None);
     }
 

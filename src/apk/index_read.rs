@@ -43,6 +43,8 @@ pub(super) struct Reader<'n, F> {
     /// The beginning of a line whose end has not come yet.
     begun: Vec<u8>,
     open: Option<Record>,
+    /// Whether a list of the open stanza came in more than one line.
+    has_parts: bool,
     records: Vec<Record>,
     provided: Names,
     awaited: Names,
@@ -61,6 +63,7 @@ impl<'n, F: FnMut(usize, char, &str) -> Result<FieldUse, LineFlaw>> Reader<'n, F
             lines: 0,
             begun: Vec::new(),
             open: None,
+            has_parts: false,
             records: Vec::with_capacity(room / STANZA),
             provided: Names::with_room(room / MENTION),
             awaited: Names::default(),
@@ -122,21 +125,22 @@ impl<'n, F: FnMut(usize, char, &str) -> Result<FieldUse, LineFlaw>> Reader<'n, F
     }
 
     fn read_lines(&mut self, lines: &str) -> Result<(), IndexError> {
-        let begin = self.text.len();
-        self.text.push_str(lines);
         let mut at = 0;
         for end in memchr::memchr_iter(b'\n', lines.as_bytes()) {
-            self.read_line(begin + at, lines.get(at..end).unwrap_or_default())?;
+            self.read_line(lines.get(at..end).unwrap_or_default())?;
             at = end + 1;
         }
         match lines.get(at..) {
             None | Some("") => Ok(()),
-            Some(unended) => self.read_line(begin + at, unended),
+            Some(unended) => self.read_line(unended),
         }
     }
 
-    /// Reads the line that is at `at` in the text.
-    fn read_line(&mut self, at: usize, line: &str) -> Result<(), IndexError> {
+    /// Reads a line, which becomes the end of the text.
+    fn read_line(&mut self, line: &str) -> Result<(), IndexError> {
+        let at = self.text.len();
+        self.text.push_str(line);
+        self.text.push('\n');
         self.lines += 1;
         let read = if line.is_empty() { self.close() } else { self.read_field(at, line) };
         read.map_err(|flaw| self.error(self.lines, flaw))
@@ -149,6 +153,7 @@ impl<'n, F: FnMut(usize, char, &str) -> Result<FieldUse, LineFlaw>> Reader<'n, F
         record.stanza = Span::of(begin..end);
         let (letter, value) = split_field(line).ok_or(LineFlaw::Form)?;
         let value_at = Span::of(end - value.len()..end);
+        self.has_parts |= list(record, letter).is_some_and(|list| list.is_set());
         if !take_field(record, letter, value, value_at)? {
             match (self.other)(self.records.len(), char::from(letter), value)? {
                 FieldUse::Known => {}
@@ -160,7 +165,10 @@ impl<'n, F: FnMut(usize, char, &str) -> Result<FieldUse, LineFlaw>> Reader<'n, F
 
     /// The stanza ends here, if there is one.
     fn close(&mut self) -> Result<(), LineFlaw> {
-        let Some(record) = self.open.take() else { return Ok(()) };
+        let Some(mut record) = self.open.take() else { return Ok(()) };
+        if std::mem::take(&mut self.has_parts) {
+            self.join_lists(&mut record);
+        }
         for (letter, field) in [('P', record.name), ('V', record.version)] {
             if field.range().is_empty() {
                 return Err(LineFlaw::Incomplete(letter));
@@ -177,6 +185,42 @@ impl<'n, F: FnMut(usize, char, &str) -> Result<FieldUse, LineFlaw>> Reader<'n, F
         }
         self.records.push(record);
         Ok(())
+    }
+
+    /// Lets each list of the stanza that came in several lines be one list, as apk reads it: of the other fields the last
+    /// line counts. The joined list stands behind the stanza in the text, and belongs to no line.
+    fn join_lists(&mut self, record: &mut Record) {
+        let stanza = record.stanza.range();
+        for letter in LISTS {
+            let lines = self.text.get(stanza.clone()).unwrap_or_default().split('\n');
+            let parts: Vec<&str> = lines
+                .filter_map(split_field)
+                .filter(|(field, _)| *field == letter)
+                .map(|(_, value)| value)
+                .collect();
+            if parts.len() > 1 {
+                let joined = parts.join(" ");
+                let begin = self.text.len();
+                self.text.push_str(&joined);
+                if let Some(list) = list(record, letter) {
+                    *list = Span::of(begin..self.text.len());
+                }
+                self.text.push('\n');
+            }
+        }
+    }
+}
+
+/// The fields that are lists.
+const LISTS: [u8; 3] = *b"Dpi";
+
+/// The place of the list that a field is; nothing if it is none.
+fn list(record: &mut Record, letter: u8) -> Option<&mut Span> {
+    match letter {
+        b'D' => Some(&mut record.depends),
+        b'p' => Some(&mut record.provides),
+        b'i' => Some(&mut record.install_if),
+        _ => None,
     }
 }
 
@@ -237,6 +281,29 @@ mod tests {
             reader.take(piece)?;
         }
         reader.finish()
+    }
+
+    #[test]
+    fn lists_that_come_in_several_lines_are_read_as_one_and_of_other_fields_the_last_counts() {
+        let text = "P:one\nP:a\nV:1\nV:2\nS:1\nS:2\nD:x\nD:\nD:y z\np:so:b=1\ni:e\np:so:c\ni:f\no:one\no:other\n\n\
+            P:c\nV:1\nD:x\n\nP:d\nV:1\np:so:b=2\np:so:c\n";
+        for length in 1..text.len() {
+            let index = read_in_pieces(text.as_bytes(), length).unwrap();
+            let [a, c, d] = index.packages().collect::<Vec<_>>()[..] else { panic!("three packages") };
+            assert_eq!((a.to_string(), a.size(), a.origin()), ("a-2".to_owned(), 2, "other"));
+            assert_eq!(a.depends().collect::<Vec<_>>(), ["x", "y", "z"]);
+            assert_eq!(a.provides().collect::<Vec<_>>(), ["so:b=1", "so:c"]);
+            assert_eq!(a.install_if().collect::<Vec<_>>(), ["e", "f"]);
+            assert_eq!((c.depends().count(), c.provides().count(), d.provides().count()), (1, 0, 2));
+            let providers =
+                |name| index.providers(name).map(|provider| provider.package.0).collect::<Vec<_>>();
+            assert_eq!(
+                (providers("so:b"), providers("so:c"), providers("one")),
+                (vec![0, 2], vec![0, 2], vec![])
+            );
+            assert_eq!(index.awaiting("f").count(), 1);
+            assert_eq!(a.fields().count(), 15);
+        }
     }
 
     fn described(index: &Index) -> Vec<String> {

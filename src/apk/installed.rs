@@ -7,6 +7,7 @@
 //!
 //! Source: spec apk v2, "Installed database".
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::dependency::{Dependency, Provide, Tag};
@@ -18,6 +19,9 @@ use crate::path::TreePath;
 /// The order in which apk writes the fields of a stanza.
 const FIELD_ORDER: &str = "CPVASITULomtckDpi";
 
+/// The fields that are lists, which may come in several lines. Of every other field the last line counts.
+const LISTS: [char; 3] = ['D', 'p', 'i'];
+
 /// The letter in `f:` of a package of which a script failed.
 const FAILED_SCRIPT: char = 's';
 /// The letter in `f:` that stands before it.
@@ -26,7 +30,7 @@ const FAILED_FILES: char = 'f';
 /// An installed package.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InstalledPackage {
-    /// The fields it shares with an index, by letter, in any order.
+    /// The fields it shares with an index, by letter, each once, in any order.
     pub fields: Vec<(char, String)>,
     /// `r:`, what it may overwrite.
     pub replaces: Vec<String>,
@@ -123,8 +127,18 @@ pub fn xattr_digest<'a>(xattrs: impl IntoIterator<Item = (&'a str, &'a [u8])>) -
 impl InstalledPackage {
     /// A package about to be installed: what its index entry says, and nothing else yet.
     pub fn of_index(package: Package<'_>) -> Self {
-        let known = package.fields().filter(|(letter, _)| FIELD_ORDER.contains(*letter));
-        Self { fields: known.map(|(letter, value)| (letter, value.to_owned())).collect(), ..Self::default() }
+        let mut fields: Vec<(char, String)> = Vec::new();
+        for (letter, value) in package.fields().filter(|(letter, _)| FIELD_ORDER.contains(*letter)) {
+            match fields.iter_mut().find(|(known, _)| *known == letter) {
+                Some((_, list)) if LISTS.contains(&letter) => {
+                    list.push(' ');
+                    list.push_str(value);
+                }
+                Some((_, before)) => value.clone_into(before),
+                None => fields.push((letter, value.to_owned())),
+            }
+        }
+        Self { fields, ..Self::default() }
     }
 
     /// The value of an index field; empty if it has none.
@@ -225,12 +239,14 @@ impl InstalledText {
     pub fn parse(name: &str, text: impl AsRef<[u8]>) -> Result<Self, IndexError> {
         let text = text.as_ref();
         let mut packages: Vec<InstalledPackage> = Vec::new();
+        let mut places = Places::default();
         let mut reader = Reader::new(name, text.len(), |number, letter, value: &str| {
             if packages.len() <= number {
                 packages.resize_with(number + 1, InstalledPackage::default);
+                places = Places::default();
             }
             let package = packages.last_mut().ok_or(LineFlaw::Misplaced(letter))?;
-            take_field(package, letter, value)
+            take_field(package, &mut places, letter, value)
         });
         reader.take(text)?;
         let index = reader.finish()?;
@@ -252,47 +268,82 @@ impl InstalledText {
     }
 }
 
-fn take_field(package: &mut InstalledPackage, letter: char, value: &str) -> Result<FieldUse, LineFlaw> {
+/// Where the directories and files of the stanza that is read are in its package. One that comes twice is one, as apk
+/// reads it.
+#[derive(Default)]
+struct Places {
+    directories: HashMap<TreePath, usize>,
+    files: HashMap<TreePath, usize>,
+    /// The directory that was named last.
+    directory: Option<usize>,
+    /// The file that was named last, in that directory.
+    file: Option<usize>,
+}
+
+impl Places {
+    fn directory<'a>(&self, package: &'a mut InstalledPackage) -> Option<&'a mut InstalledDirectory> {
+        package.directories.get_mut(self.directory?)
+    }
+
+    fn file<'a>(&self, package: &'a mut InstalledPackage) -> Option<&'a mut InstalledFile> {
+        self.directory(package)?.files.get_mut(self.file?)
+    }
+
+    fn begin_directory(&mut self, package: &mut InstalledPackage, path: TreePath) {
+        let number = *self.directories.entry(path).or_insert_with_key(|path| {
+            let (path, access) = (path.clone(), Access::DIRECTORY);
+            package.directories.push(InstalledDirectory { path, access, files: Vec::new() });
+            package.directories.len() - 1
+        });
+        (self.directory, self.file) = (Some(number), None);
+    }
+
+    /// Nothing if it is in no directory, or its name is none.
+    fn begin_file(&mut self, package: &mut InstalledPackage, name: &str) -> Option<Result<(), LineFlaw>> {
+        let directory = self.directory(package)?;
+        let path = directory.path.join(name).ok().filter(|path| path.name() == name);
+        let Some(path) = path else { return Some(Err(LineFlaw::Value(name.to_owned()))) };
+        let number = *self.files.entry(path).or_insert_with(|| {
+            let (name, access) = (name.to_owned(), Access::FILE);
+            directory.files.push(InstalledFile { name, access, checksum: None });
+            directory.files.len() - 1
+        });
+        self.file = Some(number);
+        Some(Ok(()))
+    }
+}
+
+fn take_field(
+    package: &mut InstalledPackage,
+    places: &mut Places,
+    letter: char,
+    value: &str,
+) -> Result<FieldUse, LineFlaw> {
     let malformed = || LineFlaw::Value(value.to_owned());
     let misplaced = || LineFlaw::Misplaced(letter);
     match letter {
-        'r' => package.replaces = value.split_ascii_whitespace().map(str::to_owned).collect(),
+        'r' => package.replaces.extend(value.split_ascii_whitespace().map(str::to_owned)),
         'q' => package.replaces_priority = value.parse().map_err(|_| LineFlaw::Number(value.to_owned()))?,
         's' => package.tag = Some(Tag::new(value).ok_or_else(malformed)?),
         'f' => value.clone_into(&mut package.flags),
-        'F' => package.directories.push(InstalledDirectory {
-            path: TreePath::relative(value).map_err(|_| malformed())?,
-            access: Access::DIRECTORY,
-            files: Vec::new(),
-        }),
+        'F' => places.begin_directory(package, TreePath::relative(value).map_err(|_| malformed())?),
         'M' => {
-            package.directories.last_mut().ok_or_else(misplaced)?.access =
+            places.directory(package).ok_or_else(misplaced)?.access =
                 Access::parse(value).ok_or_else(malformed)?;
         }
-        'R' => {
-            let directory = package.directories.last_mut().ok_or_else(misplaced)?;
-            directory.path.join(value).ok().filter(|path| path.name() == value).ok_or_else(malformed)?;
-            directory.files.push(InstalledFile {
-                name: value.to_owned(),
-                access: Access::FILE,
-                checksum: None,
-            });
-        }
+        'R' => places.begin_file(package, value).ok_or_else(misplaced)??,
         'a' => {
-            last_file(package).ok_or_else(misplaced)?.access = Access::parse(value).ok_or_else(malformed)?;
+            places.file(package).ok_or_else(misplaced)?.access =
+                Access::parse(value).ok_or_else(malformed)?;
         }
         'Z' => {
             let checksum = Sha1::from_q1(value).map_err(|_| malformed())?;
-            last_file(package).ok_or_else(misplaced)?.checksum = Some(checksum);
+            places.file(package).ok_or_else(misplaced)?.checksum = Some(checksum);
         }
         _ if letter.is_ascii_uppercase() => return Ok(FieldUse::Unknown),
         _ => {}
     }
     Ok(FieldUse::Known)
-}
-
-fn last_file(package: &mut InstalledPackage) -> Option<&mut InstalledFile> {
-    package.directories.last_mut()?.files.last_mut()
 }
 
 /// Sorts packages as apk 3 writes them: by name, without regard to case.
@@ -320,6 +371,44 @@ mod tests {
         database.packages()[0].write(&mut out);
         assert_eq!(out, TEXT);
         assert_eq!(database.index().packages().next().unwrap().flaw(), None);
+    }
+
+    /// As apk-tools 2.14.4 reads it: lists are joined, of every other field the last line counts, and a directory or file
+    /// that comes twice is one.
+    #[test]
+    fn fields_that_come_twice_are_read_as_apk_reads_them() {
+        let twice = "C:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\nP:one\nP:uno\nV:1\nV:2\nA:x86_64\nS:1\nI:10\nT:first\nT:second\n\
+            D:two\nD:three\np:pa\np:pb\ni:x\ni:y\nr:ra\nr:rb\nq:1\nq:2\ns:t1\ns:t2\nf:f\nf:s\n\
+            F:etc\nM:0:0:700\nM:0:0:711\nF:usr\nF:etc\nR:a\na:0:0:600\na:0:0:640\n\
+            Z:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\nZ:Q1kis01JA7doQmGHoolFDCc7ggBcs=\nR:b\nR:a\n\n";
+        let once = "C:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\nP:uno\nV:2\nA:x86_64\nS:1\nI:10\nT:second\n\
+            D:two three\np:pa pb\ni:x y\nr:ra rb\nq:2\ns:t2\nf:s\n\
+            F:etc\nM:0:0:711\nR:a\na:0:0:640\nZ:Q1kis01JA7doQmGHoolFDCc7ggBcs=\nR:b\nF:usr\n\n";
+
+        let database = parse(twice).unwrap();
+
+        let mut out = String::new();
+        database.packages()[0].write(&mut out);
+        assert_eq!(out, once);
+        let package = database.index().packages().next().unwrap();
+        assert_eq!(package.to_string(), "uno-2");
+        assert_eq!((package.depends().count(), package.held().count()), (2, 3));
+    }
+
+    #[test]
+    fn what_was_read_is_read_again_from_what_is_written() {
+        for text in [
+            // The first version is lost, and a second name with its own follows.
+            "P:busybox\nV:\nP:b\nV:1\n\n",
+            "P:a\nV:1\r\nT:x\r\nf:\r\n\n",
+            "P:a\nV:1\nD:\nD:b\n\n",
+        ] {
+            let database = parse(text).unwrap();
+            let mut out = String::new();
+            database.packages().iter().for_each(|package| package.write(&mut out));
+            let again = parse(&out).unwrap();
+            assert_eq!(again.packages(), database.packages(), "{text:?}");
+        }
     }
 
     #[test]

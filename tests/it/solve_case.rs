@@ -74,7 +74,7 @@ impl<'t> Case<'t> {
         let base = self.lines("installed").map(index);
         let installed = base.as_ref().map(|index| Installed {
             index,
-            tags: index.packages().map(|package| Tag::new(package.first_field('s')?)).collect(),
+            tags: index.packages().map(|package| Tag::new(package.last_field('s')?)).collect(),
         });
         let added = self.words("add");
         let world = self.words("world").into_iter().chain(added.iter().copied());
