@@ -49,3 +49,16 @@ pub mod sandbox;
 pub mod solve;
 pub mod store;
 pub mod tree;
+
+// The unit tests draw as the integration tests do.
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    unused_imports,
+    reason = "shared with the integration tests, which use another part of it"
+)]
+#[path = "../tests/support/draws.rs"]
+mod draws;

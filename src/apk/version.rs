@@ -241,8 +241,10 @@ impl<'a> Tokens<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::draws;
 
     #[test]
     fn the_order_is_the_one_the_specification_shows() {
@@ -336,16 +338,16 @@ mod tests {
         ]
     }
 
-    proptest! {
-        #[test]
-        fn the_order_is_antisymmetric_and_reflexive(a in any_version(), b in any_version()) {
+    draws::properties! {
+        cases = 256;
+
+        property the_order_is_antisymmetric_and_reflexive(a in any_version(), b in any_version()) {
             prop_assert_eq!(compare(&a, &b), compare(&b, &a).reverse());
             prop_assert_eq!(compare(&a, &a), Ordering::Equal);
             prop_assert!(starts_with(&a, &a));
         }
 
-        #[test]
-        fn the_order_of_valid_versions_is_total(
+        property the_order_of_valid_versions_is_total(
             a in valid_version(),
             b in valid_version(),
             c in valid_version(),
@@ -361,8 +363,7 @@ mod tests {
             }
         }
 
-        #[test]
-        fn what_begins_with_a_prefix_stands_between_what_is_less_and_what_is_greater(
+        property what_begins_with_a_prefix_stands_between_what_is_less_and_what_is_greater(
             version in valid_version(),
             prefix in valid_version(),
         ) {

@@ -7,6 +7,7 @@ use super::builtin::EmbeddedFile;
 use super::*;
 use crate::apk::dependency::Tag;
 use crate::arch::Arch;
+use crate::draws;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
@@ -641,9 +642,10 @@ fn a_hostile_profile_is_an_error_and_no_panic() {
     }
 }
 
-proptest::proptest! {
-    #[test]
-    fn no_text_makes_the_reader_panic(text in "(\\[\\[?(files|image|vars|arch\\.x86_64)\\]\\]?\n|(path|cmd|mode|a) = (\"\\$\\{?a?\\}?\"|[0-9]{1,20}|\\[\"x\"\\]|\\{ b = 1 \\})\n|.{0,5}){0,12}") {
+draws::properties! {
+    cases = 256;
+
+    property no_text_makes_the_reader_panic(text in "(\\[\\[?(files|image|vars|arch\\.x86_64)\\]\\]?\n|(path|cmd|mode|a) = (\"\\$\\{?a?\\}?\"|[0-9]{1,20}|\\[\"x\"\\]|\\{ b = 1 \\})\n|.{0,5}){0,12}") {
         if let Ok(draft) = load_text(&text, &Overrides::default()) {
             let _ = draft.check();
             let _ = draft.show().map(|shown| shown.to_string());

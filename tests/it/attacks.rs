@@ -30,6 +30,7 @@ use proptest::sample::Index as At;
 use proptest::test_runner::TestCaseResult;
 
 use crate::demo;
+use crate::support::draws;
 
 /// One change of some bytes.
 #[derive(Debug, Clone)]
@@ -221,11 +222,10 @@ fn ask_everything(package: Package<'_>) {
     let _ = (package.identity(), package.size(), package.is_virtual(), package.build_time());
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+draws::properties! {
+    cases = 512;
 
-    #[test]
-    fn gzip_members_never_give_more_than_their_limit(changes in changes(), limit in 0..100_000_u64) {
+    property gzip_members_never_give_more_than_their_limit(changes in changes(), limit in 0..100_000_u64) {
         let data = tars().concat();
         let bytes = changed(&gzip_write::member(&data).unwrap(), &changes);
         let mut rest = bytes.as_slice();
@@ -239,8 +239,7 @@ proptest! {
         }
     }
 
-    #[test]
-    fn stored_tars_never_give_more_than_their_limit(changes in changes(), form in 0..3_usize, limit in 0..100_000_u64) {
+    property stored_tars_never_give_more_than_their_limit(changes in changes(), form in 0..3_usize, limit in 0..100_000_u64) {
         let data = tars().concat();
         let stored = match form {
             0 => data.clone(),
@@ -260,8 +259,7 @@ proptest! {
         }
     }
 
-    #[test]
-    fn layers_take_away_nothing_but_what_has_a_name(changes in changes(), which in 0..2_usize) {
+    property layers_take_away_nothing_but_what_has_a_name(changes in changes(), which in 0..2_usize) {
         let mut tar = tars()[which].clone();
         let end = tar.len() - tar_write::END.len();
         let mut whiteouts = Vec::new();
@@ -283,8 +281,7 @@ proptest! {
         }
     }
 
-    #[test]
-    fn documents_of_images_are_read_or_refused(changes in changes()) {
+    property documents_of_images_are_read_or_refused(changes in changes()) {
         let digest = "ab".repeat(32);
         let descriptor = format!(
             "{{\"mediaType\":\"x\",\"digest\":\"sha256:{digest}\",\"size\":5,\"platform\":{{\"architecture\":\"arm\",\
@@ -308,8 +305,7 @@ proptest! {
         }
     }
 
-    #[test]
-    fn tars_are_read_within_their_bounds(changes in changes(), which in 0..2_usize) {
+    property tars_are_read_within_their_bounds(changes in changes(), which in 0..2_usize) {
         let tar = changed_tar(&tars()[which], &changes);
         let mut reader = TarReader::new(tar.as_slice());
         let mut count = 0;
@@ -329,8 +325,7 @@ proptest! {
         prop_assert!(count <= tar.len() / 512);
     }
 
-    #[test]
-    fn tables_keep_their_promises(changes in changes(), which in 0..2_usize) {
+    property tables_keep_their_promises(changes in changes(), which in 0..2_usize) {
         let tar = changed_tar(&tars()[which], &changes);
         let mut copy = Vec::new();
         let table = read_table(tar.as_slice(), &mut copy, &Everything);
@@ -341,8 +336,7 @@ proptest! {
         }
     }
 
-    #[test]
-    fn heads_of_packages_are_read_within_their_bounds(changes in changes()) {
+    property heads_of_packages_are_read_within_their_bounds(changes in changes()) {
         let bytes = changed(package(), &changes);
         let head = PackageHead::parse(&bytes);
         accepted_if_unchanged(&changes, &head)?;
@@ -354,8 +348,7 @@ proptest! {
         }
     }
 
-    #[test]
-    fn control_members_are_read_whatever_their_tar_holds(changes in changes()) {
+    property control_members_are_read_whatever_their_tar_holds(changes in changes()) {
         let (_, control) = signature::split(package()).unwrap();
         let tar = gzip::inflate_member(&mut &control[..], 1 << 20).unwrap();
         let member = gzip_write::member(&changed_tar(&tar, &changes)).unwrap();
@@ -364,8 +357,7 @@ proptest! {
         prop_assert!(head.is_err() || head.is_ok_and(|head| head.signatures.is_empty()));
     }
 
-    #[test]
-    fn signature_members_are_read_whatever_their_tar_holds(changes in changes()) {
+    property signature_members_are_read_whatever_their_tar_holds(changes in changes()) {
         let tar = gzip::inflate_member(&mut &package()[..], 1 << 20).unwrap();
         let member = gzip_write::member(&changed_tar(&tar, &changes)).unwrap();
         let split = signature::split(&member);
@@ -377,8 +369,7 @@ proptest! {
         }
     }
 
-    #[test]
-    fn no_changed_index_is_believed(changes in changes()) {
+    property no_changed_index_is_believed(changes in changes()) {
         let key = apkcompose::apk::keys::PublicKey::parse(
             demo::KEY,
             include_bytes!("../../profiles/demo/demo.rsa.pub"),
@@ -394,8 +385,7 @@ proptest! {
         prop_assert_eq!(index.is_ok(), is_same);
     }
 
-    #[test]
-    fn texts_are_read_line_by_line(changes in changes()) {
+    property texts_are_read_line_by_line(changes in changes()) {
         let info = "pkgname = a\npkgver = 1-r0\narch = x86_64\nsize = 4096\nbuilddate = 1700000000\n\
             depend = b>=1 so:x.so.1 !c\nprovides = cmd:a=1-r0\ninstall_if = d e\ntriggers = /usr/*\n\
             replaces_priority = 7\ndatahash = e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
@@ -413,15 +403,30 @@ proptest! {
             let mut written = String::new();
             database.packages().iter().for_each(|package| package.write(&mut written));
             let again = InstalledText::parse("db", written.into_bytes());
-            prop_assert!(again.is_ok_and(|again| again.packages().len() == database.packages().len()));
+            prop_assert!(again.is_ok(), "{:?}", again);
+            let again = again.unwrap();
+            prop_assert_eq!(again.packages().len(), database.packages().len());
+            for (again, before) in again.packages().iter().zip(database.packages()) {
+                prop_assert_eq!((again.name(), again.version()), (before.name(), before.version()));
+                prop_assert_eq!(&again.directories, &before.directories);
+                prop_assert_eq!(
+                    (&again.replaces, again.replaces_priority, &again.tag, &again.flags),
+                    (&before.replaces, before.replaces_priority, &before.tag, &before.flags)
+                );
+            }
+            for (again, before) in again.index().packages().zip(database.index().packages()) {
+                prop_assert_eq!(again.to_string(), before.to_string());
+                prop_assert!(again.depends().eq(before.depends()) && again.held().eq(before.held()));
+                prop_assert!(again.install_if().eq(before.install_if()));
+                prop_assert_eq!((again.identity(), again.origin()), (before.identity(), before.origin()));
+            }
         }
         if let Ok(index) = Index::parse("index", text) {
             index.packages().for_each(ask_everything);
         }
     }
 
-    #[test]
-    fn words_are_read_or_refused(text in "[a-z0-9:/.@<>=~!_+Q -]{0,24}|\\PC{0,12}", other in "[0-9a-z._~-]{0,12}") {
+    property words_are_read_or_refused(text in "[a-z0-9:/.@<>=~!_+Q -]{0,24}|\\PC{0,12}", other in "[0-9a-z._~-]{0,12}") {
         if let Ok(dependency) = text.parse::<Dependency>() {
             prop_assert_eq!(dependency.to_string().parse::<Dependency>().ok(), Some(dependency));
         }
@@ -493,11 +498,10 @@ impl Said {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+draws::properties! {
+    cases = 256;
 
-    #[test]
-    fn what_is_written_to_a_tar_reads_back_the_same(all in vec(said(), 0..6)) {
+    property what_is_written_to_a_tar_reads_back_the_same(all in vec(said(), 0..6)) {
         let mut tar = Vec::new();
         for said in &all {
             let entry = said.written();

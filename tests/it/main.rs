@@ -37,6 +37,8 @@ mod demo_image;
 mod demo_repository;
 /// The solver against the real apk, request by request.
 mod differential;
+/// Tests that draw: the same cases in every usual run.
+mod drawing;
 /// Images in Docker, podman and skopeo.
 mod engines;
 /// Why something is in an image, and why not.

@@ -13,6 +13,7 @@ pub(crate) mod container;
 pub(crate) mod containerd;
 pub(crate) mod data;
 pub(crate) mod docker;
+pub(crate) mod draws;
 pub(crate) mod exceptions;
 pub(crate) mod figures;
 pub(crate) mod files;

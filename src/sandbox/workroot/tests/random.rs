@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::draws;
 
 /// Something that a program does; the numbers say to which names.
 #[derive(Debug, Clone)]
@@ -174,11 +175,10 @@ fn of_disk(bench: &Bench) -> BTreeMap<String, Line> {
     lines.into_iter().map(shared).collect()
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+draws::properties! {
+    cases = 96;
 
-    #[test]
-    fn the_tree_is_what_an_independent_look_at_the_disk_finds(deeds in prop::collection::vec(deed(), 1..40)) {
+    property the_tree_is_what_an_independent_look_at_the_disk_finds(deeds in prop::collection::vec(deed(), 1..40)) {
         let mut bench = Bench::new();
         bench.put("a", inode(InodeKind::Directory, 0o755));
         bench.put("a/b", file("one", 0o644));
