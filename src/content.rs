@@ -11,8 +11,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::digest::{Sha256, Sha256Hasher};
-use crate::kind::{Explain, Kind};
+use crate::kind::{Explain, Kind, SystemWords, hint_of_io};
 
 /// How much is copied at a time.
 const COPY_BUFFER: usize = 128 * 1024;
@@ -113,7 +115,9 @@ impl ClosedFile {
 
 impl ReadAt for ClosedFile {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        File::open(&self.path)?.read_exact_at(buffer, offset)
+        // What is a pipe meanwhile, or a device, is not waited for: it cannot be read at an offset.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        File::from(rustix::fs::open(&self.path, flags, Mode::empty())?).read_exact_at(buffer, offset)
     }
 
     fn length(&self) -> u64 {
@@ -152,7 +156,7 @@ impl ReadAt for Memory {
 #[non_exhaustive]
 pub enum ContentError {
     /// The source could not be read.
-    #[error("cannot read {length} bytes at {offset} of {source_name}: {error}")]
+    #[error("cannot read {length} bytes at {offset} of {source_name}: {}", SystemWords(.error))]
     Read {
         /// What was read.
         source_name: String,
@@ -180,7 +184,7 @@ pub enum ContentError {
         got: Sha256,
     },
     /// The place the bytes were copied to refused them.
-    #[error("cannot write: {0}")]
+    #[error("cannot write: {}", SystemWords(.0))]
     Write(io::Error),
 }
 
@@ -189,6 +193,13 @@ impl Explain for ContentError {
         match self {
             Self::Read { error, .. } | Self::Write(error) => Kind::of_io(error),
             Self::Changed { .. } => Kind::Integrity,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read { error, .. } | Self::Write(error) => hint_of_io(error),
+            Self::Changed { .. } => None,
         }
     }
 }

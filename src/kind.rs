@@ -3,6 +3,11 @@
 //! The codes are the command line's contract: scripts branch on them, so a kind never changes its number.
 
 use std::error::Error;
+use std::fmt;
+use std::io;
+
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 /// The kind of a failure. Its number is the exit code of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,16 +42,53 @@ impl Kind {
 
     /// The kind of a failed file operation.
     #[must_use]
-    pub fn of_io(error: &std::io::Error) -> Self {
+    pub fn of_io(error: &io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::StorageFull
-            | std::io::ErrorKind::QuotaExceeded
-            | std::io::ErrorKind::FileTooLarge => Self::Limit,
-            std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData => Self::Integrity,
-            std::io::ErrorKind::Interrupted => Self::Interrupted,
+            _ if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)) => Self::Limit,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Limit
+            }
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Self::Integrity,
+            io::ErrorKind::Interrupted => Self::Interrupted,
             _ => Self::Missing,
         }
     }
+}
+
+/// What the system said of a failed file operation, and where a limit of the process was passed, which and how much it is.
+#[derive(Debug)]
+pub struct SystemWords<'a>(pub &'a io::Error);
+
+impl fmt::Display for SystemWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = |resource| getrlimit(resource).current;
+        match Errno::from_io_error(self.0) {
+            Some(Errno::FBIG) => match limit(Resource::Fsize) {
+                Some(bytes) => write!(f, "a file may have no more than {bytes} bytes (RLIMIT_FSIZE)"),
+                None => write!(f, "it is larger than the file system allows"),
+            },
+            Some(Errno::MFILE) => match limit(Resource::Nofile) {
+                Some(files) => write!(f, "no more than {files} files may be open (RLIMIT_NOFILE)"),
+                None => write!(f, "too many files are open"),
+            },
+            Some(Errno::NFILE) => write!(f, "too many files are open in the whole system"),
+            _ => self.0.fmt(f),
+        }
+    }
+}
+
+/// What can be done about a failed file operation: where the disk is full or a limit was passed.
+#[must_use]
+pub fn hint_of_io(error: &io::Error) -> Option<String> {
+    let hint = match Errno::from_io_error(error)? {
+        Errno::NOSPC => "the disk is full: free some space or choose another place",
+        Errno::DQUOT => "the disk quota is used up: free some space or choose another place",
+        Errno::FBIG => "raise the limit of the size of files: ulimit -f unlimited",
+        Errno::MFILE => "raise the limit of open files: ulimit -n",
+        Errno::NFILE => "raise the system's limit of open files: fs.file-max",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// What every error of the library can say of itself beside its message.
@@ -94,6 +136,25 @@ mod tests {
         assert_eq!(nearest("pakages", known), ["packages", "package"]);
         assert_eq!(nearest("imgae", known), ["image"]);
         assert!(nearest("zzz", known).is_empty());
+    }
+
+    #[test]
+    fn a_limit_that_was_passed_is_named_with_what_to_do() {
+        for (errno, words) in [
+            (Errno::FBIG, "larger than the file system allows"),
+            (Errno::MFILE, "files may be open (RLIMIT_NOFILE)"),
+            (Errno::NFILE, "in the whole system"),
+            (Errno::NOSPC, "No space left on device"),
+            (Errno::DQUOT, "quota"),
+        ] {
+            let error = io::Error::from(errno);
+            let said = SystemWords(&error).to_string();
+            assert!(said.to_lowercase().contains(&words.to_lowercase()), "{said}");
+            assert_eq!(Kind::of_io(&error), Kind::Limit, "{said}");
+            assert!(hint_of_io(&error).is_some(), "{said}");
+        }
+        let other = io::Error::from(Errno::NOENT);
+        assert_eq!((SystemWords(&other).to_string(), hint_of_io(&other)), (other.to_string(), None));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::archive::gzip_write::{self, MemberWriter};
 use crate::archive::tar_write::{self, Entry, EntryKind, TarWriteError};
 use crate::content::{Content, ContentError};
 use crate::digest::{Identity, Sha1, Sha1Hasher, Sha256, Sha256Hasher};
-use crate::kind::{Explain, Kind};
+use crate::kind::{Explain, Kind, SystemWords, hint_of_io};
 use crate::path::TreePath;
 
 /// The PAX record that holds a checksum.
@@ -171,7 +171,7 @@ pub enum WritePackageError {
     #[error(transparent)]
     Sign(#[from] SignError),
     /// The bytes cannot be written to where they should go.
-    #[error("cannot write the package: {0}")]
+    #[error("cannot write the package: {}", SystemWords(.0))]
     Write(io::Error),
 }
 
@@ -194,6 +194,7 @@ impl Explain for WritePackageError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Sign(error) => error.hint(),
+            Self::Write(error) => hint_of_io(error),
             Self::NoDirectory { .. } => Some("add an entry for each directory above it".to_owned()),
             _ => None,
         }

@@ -40,6 +40,7 @@ pub fn main() -> ExitCode {
     }
     let arguments = Arguments::of_process();
     allow_many_open_files();
+    interrupt::outlive_the_limit_of_file_sizes();
     let progress = arguments.progress();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,

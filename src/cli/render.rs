@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::Progress;
-use crate::kind::{Explain, Kind};
+use crate::kind::{Explain, Kind, SystemWords, hint_of_io};
 
 /// The most characters of a line of a message that are shown.
 const MAX_LINE: usize = 1000;
@@ -82,11 +82,16 @@ impl Failure {
         self.kind.exit_code()
     }
 
-    /// Says it on standard error, as an event where progress is shown as events.
+    /// Says it on standard error.
     pub(super) fn print(&self, look: Look, progress: Progress) {
+        words(&self.shown(look, progress));
+    }
+
+    /// In words, or as an event where progress is shown as events.
+    fn shown(&self, look: Look, progress: Progress) -> String {
         match progress {
-            Progress::Json => words(&format!("{}\n", self.event())),
-            Progress::Auto | Progress::Plain | Progress::None => words(&self.text(look)),
+            Progress::Json => format!("{}\n", self.event()),
+            Progress::Auto | Progress::Plain | Progress::None => self.text(look),
         }
     }
 
@@ -109,6 +114,11 @@ impl Failure {
         }
         text
     }
+}
+
+/// What is said when the user ended the program.
+pub(super) fn interrupted(progress: Progress) -> String {
+    Failure::checked("interrupted", Kind::Interrupted).shown(Look::of_terminal(), progress)
 }
 
 /// Lines after the first are indented, unless they are already. Fit to be shown: see [`shown`].
@@ -205,8 +215,8 @@ pub(super) fn data(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure {
-            message: format!("cannot write to standard output: {error}"),
-            hint: None,
+            message: format!("cannot write to standard output: {}", SystemWords(&error)),
+            hint: hint_of_io(&error),
             kind: Kind::of_io(&error),
         }),
         Ok(()) | Err(_) => Ok(()),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::args::{ProfileArgs, Question};
 use super::interrupt::Interrupt;
 use super::progress;
-use super::render::Failure;
+use super::render::{self, Failure};
 use crate::compose::scripts::{ScriptOptions, ScriptPolicy};
 use crate::compose::{Architectures, BuildOptions};
 use crate::fetch::{Fetcher, Network};
@@ -36,7 +36,10 @@ impl<'a> Session<'a> {
     pub(super) fn open(shared: &'a ProfileArgs) -> Result<Self, Failure> {
         Ok(Self {
             shared,
-            reporter: progress::reporter(&shared.words, &Interrupt::listen()),
+            reporter: progress::reporter(
+                &shared.words,
+                &Interrupt::listen(render::interrupted(shared.words.progress)),
+            ),
             store: store(shared)?,
             network: Network::new(shared.network.options()),
         })

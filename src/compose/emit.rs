@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
 use super::output::{Destination, ImageForm, Output, OutputKind};
 use super::squash::SquashError;
 use crate::arch::Arch;
@@ -86,11 +90,18 @@ pub fn emit(
                 if output.kind.image_form().is_none() {
                     emitted.first()?.layer.write_tar(reporter, &mut io::sink())?;
                 }
-                let mut out = BufWriter::with_capacity(BUFFER, io::stdout().lock());
-                let written = emitted.write_file(output, reporter, &mut out)?;
-                let destination = output.destination.to_string();
-                out.flush().map_err(|error| SquashError::Write { destination, error })?;
-                written
+                let mut out = BufWriter::with_capacity(BUFFER, StandardOutput::new(reporter));
+                let written = emitted.write_file(output, reporter, &mut out).and_then(|written| {
+                    let destination = output.destination.to_string();
+                    out.flush().map_err(|error| SquashError::Write { destination, error })?;
+                    Ok(written)
+                });
+                // Nobody is going to read what is left in the buffer.
+                drop(out.into_parts());
+                written.map_err(|error| {
+                    let interrupted = || ImageError::Interrupted { what: "the output" }.into();
+                    if reporter.interrupted() { interrupted() } else { error }
+                })?
             }
         });
     }
@@ -101,6 +112,49 @@ pub fn emit(
         }
     }
     Ok(written)
+}
+
+/// Standard output, for much data. Its reader may stop reading; the wait for it ends when the user asks to stop.
+struct StandardOutput<'a> {
+    reporter: &'a dyn Reporter,
+    /// How much may be written at a time without a further wait.
+    most: usize,
+}
+
+impl<'a> StandardOutput<'a> {
+    /// What a pipe takes at once if it takes anything (pipe(7), `PIPE_BUF`).
+    const OF_A_PIPE: usize = 4096;
+    /// How often is looked whether the user wants to stop.
+    const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+    fn new(reporter: &'a dyn Reporter) -> Self {
+        let status = rustix::fs::fstat(rustix::stdio::stdout());
+        let is_file =
+            status.is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile);
+        Self { reporter, most: if is_file { BUFFER } else { Self::OF_A_PIPE } }
+    }
+}
+
+impl Write for StandardOutput<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let out = rustix::stdio::stdout();
+        loop {
+            if self.reporter.interrupted() {
+                return Err(io::Error::other("interrupted"));
+            }
+            let mut there = [PollFd::new(&out, PollFlags::OUT)];
+            match rustix::event::poll(&mut there, Some(&Self::GLANCE)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(rustix::io::write(out, bytes.get(..self.most).unwrap_or(bytes))?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl<'a> Emitted<'a> {

@@ -4,9 +4,7 @@
 //! is read for all. Two profiles share an index only if it lies in the same places and must be signed by the same
 //! keys, a base only if the same is asked of it.
 
-use std::panic;
 use std::sync::Arc;
-use std::thread;
 
 use super::base_proof;
 use super::plan::PlanError;
@@ -18,6 +16,7 @@ use crate::fetch::{self, Fetcher, Repository, TrustRung};
 use crate::profile::repository::Mirror;
 use crate::profile::support::Day;
 use crate::profile::{Alpine, Draft};
+use crate::threads::both;
 use crate::tree::place::Installation;
 
 /// What planning stands on.
@@ -80,11 +79,8 @@ impl Ground {
     }
 
     fn sources_once(&self, fetcher: &Fetcher<'_>, alpine: &Alpine, arch: Arch) -> Result<Sources, PlanError> {
-        let (base, indexes) = thread::scope(|scope| {
-            let base = scope.spawn(|| self.base(fetcher, alpine, arch));
-            let indexes = self.indexes(fetcher, alpine, arch);
-            (base.join().unwrap_or_else(|panic| panic::resume_unwind(panic)), indexes)
-        });
+        let (base, indexes) =
+            both(|| self.base(fetcher, alpine, arch), || self.indexes(fetcher, alpine, arch));
         let (base, (repositories, indexes)) = match (base, indexes) {
             (Ok(base), Ok(indexes)) => (base, indexes),
             // What is missing offline is named for both at once.

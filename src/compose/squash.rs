@@ -15,7 +15,7 @@ use super::output::ImageForm;
 use super::prove::ProvenTree;
 use crate::content::{Content, OpenFile};
 use crate::image::{Compression, DockerfileError, Epoch, Image, ImageConfig, ImageError, Layer, PackedLayer};
-use crate::kind::{Explain, Kind};
+use crate::kind::{Explain, Kind, SystemWords, hint_of_io};
 use crate::report::Reporter;
 use crate::root::{self, FileError};
 
@@ -36,7 +36,7 @@ pub enum SquashError {
     #[error(transparent)]
     Dockerfile(#[from] DockerfileError),
     /// An output could not be written.
-    #[error("cannot write {destination}: {error}")]
+    #[error("cannot write {destination}: {}", SystemWords(.error))]
     Write {
         /// Where it should go.
         destination: String,
@@ -64,8 +64,7 @@ impl Explain for SquashError {
             Self::Image(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Dockerfile(error) => error.hint(),
-            Self::Write { error, .. } => (Kind::of_io(error) == Kind::Limit)
-                .then(|| "the disk is full: free some space or choose another place".to_owned()),
+            Self::Write { error, .. } => hint_of_io(error),
             Self::NoImage => None,
         }
     }

@@ -44,7 +44,7 @@ use crate::archive::codec::CompressError;
 use crate::archive::tar_write::TarWriteError;
 use crate::content::ContentError;
 use crate::digest::Sha256;
-use crate::kind::{Explain, Kind};
+use crate::kind::{Explain, Kind, SystemWords, hint_of_io};
 use crate::path::TreePath;
 use crate::root::FileError;
 
@@ -91,7 +91,7 @@ pub enum ImageError {
     #[error(transparent)]
     Compress(#[from] CompressError),
     /// The place an output goes to refused it.
-    #[error("cannot write {what}: {error}")]
+    #[error("cannot write {what}: {}", SystemWords(.error))]
     Write {
         /// "the layer", "the archive".
         what: &'static str,
@@ -155,8 +155,7 @@ impl Explain for ImageError {
             Self::Tar(error) => error.hint(),
             Self::Compress(error) => error.hint(),
             Self::Disk(error) => error.hint(),
-            Self::Write { error, .. } => (Kind::of_io(error) == Kind::Limit)
-                .then(|| "the disk is full: free some space or choose another place".to_owned()),
+            Self::Write { error, .. } => hint_of_io(error),
             Self::WhiteoutDevice { path } => Some(format!(
                 "leave out the package it comes from, or the device itself: paths = [\"{path}\"] under [prune]"
             )),

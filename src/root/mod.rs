@@ -16,18 +16,21 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
-use crate::kind::{Explain, Kind};
+use crate::kind::{Explain, Kind, SystemWords, hint_of_io};
 
 pub use atomic::{AtomicDirectory, AtomicFile, nameless_file, write_file};
 pub use writer::{DirectoryWriter, Node};
 
 /// A failed file operation.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {path}: {error}", path = .path.display())]
+#[error("cannot {action} {path}: {}", SystemWords(.error), path = .path.display())]
 pub struct FileError {
     /// What was attempted: "read", "create", ...
     pub action: &'static str,
@@ -49,6 +52,23 @@ impl FileError {
     pub fn is_not_found(&self) -> bool {
         self.error.kind() == io::ErrorKind::NotFound
     }
+
+    /// Whether something else than a file stands there: a directory, a pipe, a socket or a device.
+    #[must_use]
+    pub fn is_not_regular(&self) -> bool {
+        self.error.get_ref().and_then(|error| error.downcast_ref::<NotRegular>()).is_some()
+    }
+}
+
+/// What stands in the place of a file.
+#[derive(Debug, thiserror::Error)]
+enum NotRegular {
+    #[error("it is a directory")]
+    Directory,
+    #[error("it is a named pipe")]
+    Pipe,
+    #[error("it is not a regular file")]
+    Other,
 }
 
 impl Explain for FileError {
@@ -57,8 +77,7 @@ impl Explain for FileError {
     }
 
     fn hint(&self) -> Option<String> {
-        let is_full = matches!(self.error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        is_full.then(|| "the disk is full: free some space or choose another place".to_owned())
+        hint_of_io(&self.error)
     }
 }
 
@@ -89,11 +108,9 @@ impl Root {
     /// blocks or has effects when opened (a pipe, a device) is returned.
     pub fn open_file(&self, relative: &Path) -> Result<File, FileError> {
         let whole = self.path.join(relative);
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let descriptor = rustix::fs::openat2(&self.descriptor, relative, flags, Mode::empty(), resolve)
-            .map_err(io::Error::from)
-            .map_err(FileError::on("open", &whole))?;
+        let descriptor = rustix::fs::openat2(&self.descriptor, relative, AT_ONCE, Mode::empty(), resolve)
+            .map_err(not_opened(&whole))?;
         regular(File::from(descriptor), &whole)
     }
 }
@@ -143,12 +160,10 @@ impl Root {
     /// Opens a regular file for reading whose way must not leave the root, not even through a link.
     pub fn open_beneath(&self, relative: &Path) -> Result<File, FileError> {
         let whole = self.path.join(relative);
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let descriptor =
-            rustix::fs::openat2(&self.descriptor, nonempty(relative), flags, Mode::empty(), resolve)
-                .map_err(io::Error::from)
-                .map_err(FileError::on("open", &whole))?;
+            rustix::fs::openat2(&self.descriptor, nonempty(relative), AT_ONCE, Mode::empty(), resolve)
+                .map_err(not_opened(&whole))?;
         regular(File::from(descriptor), &whole)
     }
 }
@@ -167,7 +182,7 @@ fn search_below(
 ) -> Result<(), FileError> {
     let fail = |action| {
         let path = whole.join(relative);
-        move |error: rustix::io::Errno| FileError::on(action, &path)(error.into())
+        move |error: Errno| FileError::on(action, &path)(error.into())
     };
     let status = rustix::fs::fstat(place).map_err(fail("look at"))?;
     let kind = match rustix::fs::FileType::from_raw_mode(status.st_mode) {
@@ -184,8 +199,7 @@ fn search_below(
     if !is_directory {
         return Ok(());
     }
-    let depth_left =
-        depth_left.checked_sub(1).ok_or_else(|| fail("search")(rustix::io::Errno::NAMETOOLONG))?;
+    let depth_left = depth_left.checked_sub(1).ok_or_else(|| fail("search")(Errno::NAMETOOLONG))?;
     let mut names = Vec::new();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let listing = rustix::fs::openat(place, ".", flags, Mode::empty()).map_err(fail("list"))?;
@@ -205,22 +219,39 @@ fn search_below(
     Ok(())
 }
 
+/// Opens without waiting for the other end of a pipe, and without becoming a terminal's process.
+const AT_ONCE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
 /// Only regular files are data; a directory or a device is named in the error.
 fn regular(file: File, path: &Path) -> Result<File, FileError> {
     let kind = file.metadata().map_err(FileError::on("look at", path))?.file_type();
     if kind.is_file() {
         return Ok(file);
     }
-    let what = if kind.is_dir() { "it is a directory" } else { "it is not a regular file" };
+    let what = if kind.is_dir() { NotRegular::Directory } else { NotRegular::Other };
     Err(FileError::on("read", path)(io::Error::other(what)))
+}
+
+/// What it is that `path` could not be opened. Sockets cannot be, and have no error of their own.
+fn not_opened(path: &Path) -> impl FnOnce(Errno) -> FileError {
+    move |error| match error {
+        Errno::NXIO => FileError::on("read", path)(io::Error::other(NotRegular::Other)),
+        error => FileError::on("open", path)(error.into()),
+    }
 }
 
 /// Opens a regular file for reading.
 pub fn open_file(path: &Path) -> Result<File, FileError> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let descriptor = rustix::fs::open(path, flags, Mode::empty())
-        .map_err(io::Error::from)
-        .map_err(FileError::on("open", path))?;
+    let descriptor = rustix::fs::open(path, AT_ONCE, Mode::empty()).map_err(not_opened(path))?;
+    regular(File::from(descriptor), path)
+}
+
+/// Opens the file at `path` to lock it, and makes it if it is not there; for reading alone if it cannot be written. A link
+/// is not followed.
+pub fn open_lock(path: &Path) -> Result<File, FileError> {
+    let (flags, mode) = (AT_ONCE | OFlags::NOFOLLOW, Mode::RUSR | Mode::WUSR);
+    let opened = rustix::fs::open(path, flags | OFlags::RDWR | OFlags::CREATE, mode);
+    let descriptor = opened.or_else(|_| rustix::fs::open(path, flags, mode)).map_err(not_opened(path))?;
     regular(File::from(descriptor), path)
 }
 
@@ -229,12 +260,48 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     read_whole(open_file(path)?, path, limit)
 }
 
-/// Reads what the user gives as a file, which may be a pipe or `/dev/null` too, of at most `limit` bytes.
+/// Reads what the user gives as a file, which may be `/dev/null` or what a shell has for `<(COMMAND)` too, of at most
+/// `limit` bytes. A named pipe is refused: nobody may ever write to it.
 pub fn read_given(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    read_whole(File::open(path).map_err(FileError::on("open", path))?, path, limit)
+    let descriptor = rustix::fs::open(path, AT_ONCE, Mode::empty()).map_err(not_opened(path))?;
+    let file = File::from(descriptor);
+    let kind = file.metadata().map_err(FileError::on("look at", path))?.file_type();
+    if kind.is_dir() {
+        return regular(file, path).and_then(|file| read_whole(file, path, limit));
+    }
+    if kind.is_fifo() && !has_no_name(&file) {
+        return Err(FileError::on("read", path)(io::Error::other(NotRegular::Pipe)));
+    }
+    read_whole(Waiting(file), path, limit)
 }
 
-fn read_whole(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+/// Whether `pipe` is one that a program made for another one, which ends when that one does.
+fn has_no_name(pipe: &File) -> bool {
+    const PIPES: u64 = 0x5049_5045;
+    rustix::fs::fstatfs(pipe).is_ok_and(|system| u64::try_from(system.f_type) == Ok(PIPES))
+}
+
+/// Reads what was opened without waiting, and waits.
+struct Waiting(File);
+
+impl io::Read for Waiting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut there = [PollFd::new(&self.0, PollFlags::IN)];
+                    match rustix::event::poll(&mut there, None) {
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                read => return read,
+            }
+        }
+    }
+}
+
+fn read_whole(file: impl io::Read, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::on("read", path))?;
     if bytes.len() as u64 > limit {

@@ -128,20 +128,18 @@ pub(super) struct Unnamed {
 }
 
 impl Unnamed {
-    /// Lets `expand` inflate an archive into a temporary file, and gives what else it found out.
-    pub(super) fn make<T, E>(
+    /// Lets `expand` inflate an archive into a temporary file, whose path it is given for its errors, and gives what else
+    /// it found out.
+    pub(super) fn make<T>(
         paths: &Paths,
-        expand: impl FnOnce(&mut dyn Write) -> Result<(Table, T), E>,
-    ) -> Result<Result<(Self, T), E>, FileError> {
+        expand: impl FnOnce(&mut dyn Write, &Path) -> Result<(Table, T), StoreError>,
+    ) -> Result<(Self, T), StoreError> {
         let tar = Temporary::create(&paths.temporary())?;
         let mut out = BufWriter::with_capacity(BUFFER, tar.file()?);
-        let (table, found) = match expand(&mut out) {
-            Ok(expanded) => expanded,
-            Err(error) => return Ok(Err(error)),
-        };
+        let (table, found) = expand(&mut out, tar.path())?;
         out.flush().map_err(FileError::on("write", tar.path()))?;
         drop(out);
-        Ok(Ok((Self { tar, table }, found)))
+        Ok((Self { tar, table }, found))
     }
 
     /// Gives it its names. Of two processes that do so at once the later replaces the earlier's files by
@@ -194,10 +192,11 @@ fn open(file: File, path: &Path) -> Result<OpenFile, FileError> {
     OpenFile::new(file, path.to_owned()).map_err(FileError::on("look at", path))
 }
 
-/// Nothing, where a file is not there.
+/// Nothing, where a file is not there, or something stands in its place that is none: it is then made again, as if it were
+/// damaged.
 pub(super) fn if_there<T>(result: Result<T, FileError>) -> Result<Option<T>, FileError> {
     match result {
-        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) if error.is_not_found() || error.is_not_regular() => Ok(None),
         other => other.map(Some),
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::FlockOperation;
 
 use super::StoreError;
-use crate::root::FileError;
+use crate::root::{self, FileError};
 
 /// Makes the store's directory if it is not there, and refuses one that is not private.
 pub(super) fn private_directory(path: &Path) -> Result<(), StoreError> {
@@ -113,13 +113,19 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes what dead processes left in `directory`. Failures are no matter: it is tried each time.
+/// Removes what dead processes left in `directory`, and what no process of ours makes: links, pipes, sockets, devices. A
+/// directory stays. Failures are no matter: it is tried each time.
 pub(super) fn remove_stale(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        let Ok(file) = File::open(&path) else { continue };
-        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let is_stale = match root::open_file(&path) {
+            Ok(file) if is_file => rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok(),
+            Ok(_) | Err(_) => !is_file,
+        };
+        if is_stale {
+            // Fails for a directory.
             let _ = fs::remove_file(&path);
         }
     }
@@ -133,14 +139,10 @@ impl UseLock {
     /// Takes part in using the store, waiting for a pruning to end. A store that cannot be written to has no
     /// lock, and needs none: nobody can empty it.
     pub(super) fn share(path: &Path) -> Result<Self, FileError> {
-        let opened =
-            File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        let file = match opened.or_else(|_| File::open(path)) {
+        let file = match root::open_lock(path) {
             Ok(file) => file,
-            Err(error) if is_unwritable(&error) || error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self(None));
-            }
-            Err(error) => return Err(FileError::on("open", path)(error)),
+            Err(error) if is_unwritable(&error.error) || error.is_not_found() => return Ok(Self(None)),
+            Err(error) => return Err(error),
         };
         rustix::fs::flock(&file, FlockOperation::LockShared)
             .map_err(io::Error::from)

@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read};
 
 use super::expanded::{Expanded, Origin, Unnamed};
-use super::{BUFFER, Store, StoreError};
+use super::{BUFFER, Store, StoreError, cannot_write};
 use crate::archive::rootfs::{self, RootfsError};
 use crate::archive::table::TableError;
 use crate::content::{OpenFile, ReadAt as _, ReadFrom};
@@ -73,10 +73,11 @@ impl Store {
         limit: u64,
     ) -> Result<(Unnamed, DiffId), StoreError> {
         let input = BufReader::with_capacity(BUFFER, ReadFrom::new(file, 0));
-        let made = Unnamed::make(&self.paths, |out| rootfs::expand_layer(input, limit, out))?;
-        made.map_err(|error| match error {
-            RootfsError::Table(TableError::Write(error)) => self.cannot_write(error),
-            error => StoreError::Layer { object: object.to_owned(), error },
+        Unnamed::make(&self.paths, |out, path| {
+            rootfs::expand_layer(input, limit, out).map_err(|error| match error {
+                RootfsError::Table(TableError::Write(error)) => cannot_write(path, error),
+                error => StoreError::Layer { object: object.to_owned(), error },
+            })
         })
     }
 

@@ -39,7 +39,6 @@ pub use expanded::Expanded;
 pub use layers::StoredLayer;
 pub use prune::{Amount, Prune, Usage};
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -315,7 +314,7 @@ impl Store {
             }
             sha256.update(part);
             also.update(part);
-            temporary.file()?.write_all(part).map_err(|error| self.cannot_write(error))?;
+            temporary.file()?.write_all(part).map_err(FileError::on("write", temporary.path()))?;
         }
         let file = temporary.file()?.try_clone().map_err(FileError::on("read", temporary.path()))?;
         let file =
@@ -324,24 +323,26 @@ impl Store {
     }
 
     fn expand_package(&self, package: &VerifiedPackage, file: &OpenFile) -> Result<Unnamed, StoreError> {
-        let made = Unnamed::make(&self.paths, |out| Ok((data::expand(package, file, out)?, ())))?;
-        made.map(|(made, ())| made).map_err(|DataError { package, flaw }| match flaw {
-            DataFlaw::Table(TableError::Write(error)) => self.cannot_write(error),
-            flaw => StoreError::Data(DataError { package, flaw }),
-        })
+        let made = Unnamed::make(&self.paths, |out, path| {
+            let expanded = data::expand(package, file, out).map(|table| (table, ()));
+            expanded.map_err(|DataError { package, flaw }| match flaw {
+                DataFlaw::Table(TableError::Write(error)) => cannot_write(path, error),
+                flaw => StoreError::Data(DataError { package, flaw }),
+            })
+        });
+        made.map(|(made, ())| made)
     }
 
     fn expand_rootfs(&self, object: &str, file: &OpenFile) -> Result<Unnamed, StoreError> {
         let input = BufReader::with_capacity(BUFFER, ReadFrom::new(file, 0));
-        let made = Unnamed::make(&self.paths, |out| Ok((rootfs::expand(input, file.length(), out)?, ())))?;
-        made.map(|(made, ())| made).map_err(|error| match error {
-            RootfsError::Table(TableError::Write(error)) => self.cannot_write(error),
-            error => StoreError::Rootfs { object: object.to_owned(), error },
-        })
-    }
-
-    fn cannot_write(&self, error: io::Error) -> StoreError {
-        StoreError::File(FileError::on("write to", &self.paths.temporary())(error))
+        let made = Unnamed::make(&self.paths, |out, path| {
+            let expanded = rootfs::expand(input, file.length(), out).map(|table| (table, ()));
+            expanded.map_err(|error| match error {
+                RootfsError::Table(TableError::Write(error)) => cannot_write(path, error),
+                error => StoreError::Rootfs { object: object.to_owned(), error },
+            })
+        });
+        made.map(|(made, ())| made)
     }
 
     fn open_blob(&self, blob: Sha256) -> Result<Option<OpenFile>, StoreError> {
@@ -381,9 +382,13 @@ impl Store {
             .and_then(|metadata| metadata.modified())
             .is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age < USE_ACCURACY));
         if !is_recent {
-            let _ = File::open(&path).and_then(|file| file.set_modified(now));
+            let _ = root::open_file(&path).map(|file| file.set_modified(now));
         }
     }
+}
+
+fn cannot_write(path: &Path, error: io::Error) -> StoreError {
+    StoreError::File(FileError::on("write", path)(error))
 }
 
 fn whole(file: OpenFile, blob: Sha256) -> Content {

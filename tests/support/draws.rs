@@ -25,6 +25,7 @@ use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
 const SEED: u64 = 20_260_101;
 
 /// Tests of properties over drawn values, as `proptest!` has them, with the seeds of this module.
+#[allow(unused_macros, reason = "not for the benchmark")]
 macro_rules! properties {
     (cases = $cases:expr; $($(#[$meta:meta])* property $name:ident($($argument:pat in $strategy:expr),+ $(,)?) $body:block)+) => {
         $(
