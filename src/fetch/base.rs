@@ -26,6 +26,7 @@ use crate::profile::release::{Branch, Release, ReleaseVersion};
 use crate::report::Step;
 use crate::root::{self, FileError};
 use crate::store::{Expanded, StoredRootfs};
+use crate::threads::both;
 
 /// The longest checksum file, in bytes.
 const MAX_SIDECAR: u64 = 4096;
@@ -242,12 +243,13 @@ fn obtain<'a>(
         stated.check(rootfs.blob(), rootfs.sha512())?;
         return Ok(rootfs);
     }
+    let (location, mut advanced) = (&stated.file, 0);
+    let name = location.rsplit('/').next().unwrap_or(location);
     let opened = open()?;
     if let Some(length) = opened.length {
         stated.check_length(length)?;
     }
-    let (location, mut advanced) = (&stated.file, 0);
-    let name = location.rsplit('/').next().unwrap_or(location);
+    let opened = opened.within(MAX_ROOTFS, name).map_err(|error| refusal(error, location, reporter))?;
     let length = opened.length.or(stated.size.as_ref().map(|(_, size)| *size));
     reporter.begin(Step::Fetch, length.unwrap_or_default());
     let reader = Watched::new(opened.reader, length, reporter, name, &mut advanced);
@@ -305,11 +307,8 @@ impl Stated {
     ) -> Result<(), FetchError> {
         let sidecars = Sidecars { fetcher, pending, mirror, file };
         let at = |extension: &str| format!("{path}.{extension}");
-        let (sha256, sha512) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| sidecars.read(&at("sha512"), SHA512));
-            let one = sidecars.read(&at("sha256"), SHA256);
-            (one, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
+        let (sha512, sha256) =
+            both(|| sidecars.read(&at("sha512"), SHA512), || sidecars.read(&at("sha256"), SHA256));
         // Offline, what was not there when the rest was fetched cannot be told from what was not asked for.
         let states = !self.is_empty() || matches!(sha256, Ok(Some(_))) || matches!(sha512, Ok(Some(_)));
         if let Some(digest) = unless_offline(sha256, states)? {

@@ -25,6 +25,7 @@ pub fn file(fetcher: &Fetcher<'_>, url: &Url, sha256: Sha256, limit: u64) -> Res
         if advanced == 0 {
             reporter.begin(Step::Fetch, opened.length.unwrap_or_default());
         }
+        let opened = opened.within(limit, &location).map_err(|error| refusal(error, &location, reporter))?;
         let reader = Watched::new(opened.reader, opened.length, reporter, &location, &mut advanced);
         let added = store.add_file(sha256, limit, &location, reader);
         added.map_err(|error| refusal(error, &location, reporter))

@@ -101,6 +101,9 @@ fn package(fetcher: &Fetcher<'_>, request: &PackageRequest<'_>) -> Result<Stored
     let take = |place: &Place<'_>| {
         again_if_damaged(place.is_on_network(), || {
             let Some(opened) = place.open(fetcher)? else { return Ok(None) };
+            let opened = opened
+                .within(expected.size, &name)
+                .map_err(|error| refusal(error, &place.location(), reporter))?;
             let reader = Watched::new(opened.reader, opened.length, reporter, &name, &mut advanced);
             let added = store.add_package(expected, keyring, &name, reader);
             added.map(Some).map_err(|error| refusal(error, &place.location(), reporter))

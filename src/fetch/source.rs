@@ -18,6 +18,7 @@ use crate::profile::release::Branch;
 use crate::profile::repository::{Mirror, Url};
 use crate::profile::{Place, ProfilePath};
 use crate::root::{FileError, Root};
+use crate::store::StoreError;
 
 /// The longest branch name that a file in place of a link may hold, in bytes.
 const MAX_LINK: u64 = 64;
@@ -52,6 +53,18 @@ pub(super) struct Opened<'a> {
     pub(super) reader: Box<dyn Read + 'a>,
     /// How long it is, in bytes, if that is known.
     pub(super) length: Option<u64>,
+}
+
+impl Opened<'_> {
+    /// The same, unless it is known to be longer than `limit` bytes. `object` says in errors what is read.
+    pub(super) fn within(self, limit: u64, object: &str) -> Result<Self, StoreError> {
+        match self.length {
+            Some(length) if length > limit => {
+                Err(StoreError::TooLong { object: object.to_owned(), expected: limit })
+            }
+            _ => Ok(self),
+        }
+    }
 }
 
 /// Why a place does not give what it has.

@@ -1,6 +1,6 @@
 //! Addresses: what is asked for, and how it is shown.
 //!
-//! An [`Address`] holds no credentials; those of the URL it was made of are kept apart, by the host and port
+//! An [`Address`] holds no credentials; those of the URL it was made of are kept apart, by the server
 //! they are for ([`Credentials`]), so that they cannot go anywhere else or be printed.
 
 use std::fmt;
@@ -53,6 +53,7 @@ impl fmt::Debug for Credentials {
 /// Whom credentials are for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Server {
+    scheme: String,
     pub(super) host: String,
     pub(super) port: u16,
 }
@@ -60,7 +61,13 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn of(url: &reqwest::Url) -> Self {
         let port = url.port_or_known_default().unwrap_or_default();
-        Self { host: url.host_str().unwrap_or_default().to_owned(), port }
+        let host = url.host_str().unwrap_or_default().to_owned();
+        Self { scheme: url.scheme().to_owned(), host, port }
+    }
+
+    /// Whether what is sent to it can be read on the way.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.scheme == "https"
     }
 }
 
@@ -132,7 +139,10 @@ mod tests {
         assert_eq!(address.shown().server(), "https://x.org");
         let credentials = address.credentials.clone().unwrap();
         assert_eq!((credentials.user.as_str(), credentials.password.as_str()), ("somebody", "p@ss"));
-        assert_eq!(credentials.server, Server { host: "x.org".to_owned(), port: 443 });
+        assert_eq!(
+            credentials.server,
+            Server { scheme: "https".to_owned(), host: "x.org".to_owned(), port: 443 }
+        );
         let debug = format!("{address:?}");
         assert!(!debug.contains("ss@") && !debug.contains("p@ss") && !debug.contains("somebody"), "{debug}");
     }

@@ -52,8 +52,18 @@ pub enum HttpError {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// The answer does not come in time, after redirections.
+    #[error("{url}: nothing but redirections came for {}, at last to {last}", seconds(.limit))]
+    SlowRedirections {
+        /// What was asked for.
+        url: Shown,
+        /// How long it was waited for.
+        limit: Duration,
+        /// The last place.
+        last: Shown,
+    },
     /// Too little comes.
-    #[error("{url}: it comes too slowly, with {came} bytes in {} after {got} bytes", seconds(.limit))]
+    #[error("{url}: it comes too slowly, with {came} bytes in {} after {got} bytes", seconds(.span))]
     Slow {
         /// What was asked for.
         url: Shown,
@@ -62,7 +72,7 @@ pub enum HttpError {
         /// How much came of late.
         came: u64,
         /// In which time.
-        limit: Duration,
+        span: Duration,
     },
     /// The connection broke, or what came on it is not HTTP.
     #[error("{url}: {}: {reason}", broken(*.got))]
@@ -183,8 +193,10 @@ fn named_certificates() -> String {
 }
 
 fn seconds(time: &Duration) -> String {
-    let seconds = time.as_secs_f64();
-    if time.subsec_nanos() == 0 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
+    match time.as_secs() {
+        0 => format!("{:.1} s", time.as_secs_f64()),
+        seconds => format!("{seconds} s"),
+    }
 }
 
 impl HttpError {
@@ -217,6 +229,7 @@ impl HttpError {
             Self::Broken { .. }
             | Self::Client { .. }
             | Self::NoAuthorities { .. }
+            | Self::SlowRedirections { .. }
             | Self::Slow { .. }
             | Self::Status { .. }
             | Self::TooLarge { .. }
@@ -236,6 +249,7 @@ impl Explain for HttpError {
             | Self::NoAuthorities { .. }
             | Self::Unreachable { .. }
             | Self::Stalled { .. }
+            | Self::SlowRedirections { .. }
             | Self::Slow { .. }
             | Self::Broken { .. }
             | Self::Status { .. }
@@ -260,7 +274,9 @@ impl Explain for HttpError {
             Self::Certificate { .. } => {
                 "the certificates of authorities to trust are the system's, or those in the file that SSL_CERT_FILE names"
             }
-            Self::Stalled { .. } | Self::Slow { .. } => "add another --mirror, or wait longer with --timeout",
+            Self::Stalled { .. } | Self::SlowRedirections { .. } | Self::Slow { .. } => {
+                "add another --mirror, or wait longer with --timeout"
+            }
             Self::Broken { .. } | Self::Changed { .. } => "try again, or add another --mirror",
             Self::Status { status, .. } if status.is_of_proxy() => {
                 "a name and password for the proxy go into its URL: http_proxy=http://NAME:PASSWORD@HOST:PORT"
@@ -284,7 +300,11 @@ impl Explain for HttpError {
 
     fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Stalled { .. } | Self::Slow { .. } | Self::Broken { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Stalled { .. }
+            | Self::SlowRedirections { .. }
+            | Self::Slow { .. }
+            | Self::Broken { .. } => true,
             Self::Status { status, .. } => status.is_transient(),
             Self::Client { .. }
             | Self::NoAuthorities { .. }

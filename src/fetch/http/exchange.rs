@@ -2,21 +2,26 @@
 //! longer than may be.
 
 use std::error::Error as _;
+use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::runtime::Runtime;
 
-use super::address::{Address, Server, shown};
+use super::address::{Address, shown};
 use super::error::{HttpError, Status};
 use super::netrc::Netrc;
 use super::range::Validators;
+use super::resolve::System;
+use super::trail::Trail;
 use super::{GLANCE, NetworkOptions, retry};
 use crate::profile::repository::without_credentials;
 use crate::report::Reporter;
+use crate::root;
 
 /// How often a file may be somewhere else.
 const MAX_REDIRECTIONS: usize = 10;
@@ -58,75 +63,86 @@ impl Client {
         let failed = |error: &dyn std::error::Error| HttpError::Client { reason: innermost(error) };
         // Somebody else of this process may have chosen before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("network")
-            .enable_all()
-            .build()
-            .map_err(|error| failed(&error))?;
+        // No thread of its own, whose start could fail: whoever waits for an answer does its work, and all others'.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| failed(&error))?;
         let builder = || {
             reqwest::Client::builder()
                 .user_agent(USER_AGENT)
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(options.timeout)
+                .dns_resolver(Arc::new(System))
                 .pool_max_idle_per_host(options.connections.get())
         };
-        let (http, no_authorities) = match builder().build() {
+        // What reads the certificates would wait for the other end of a pipe.
+        let made = named_certificates().and_then(|()| builder().build().map_err(|error| innermost(&error)));
+        let (http, no_authorities) = match made {
             Ok(http) => (http, None),
-            Err(error) => {
+            Err(reason) => {
                 let nobody = rustls::ClientConfig::builder()
                     .with_root_certificates(rustls::RootCertStore::empty())
                     .with_no_client_auth();
                 let http = builder().tls_backend_preconfigured(nobody).build();
-                (http.map_err(|error| failed(&error))?, Some(innermost(&error)))
+                (http.map_err(|error| failed(&error))?, Some(reason))
             }
         };
         let (netrc, timeout) = (Netrc::of_user(), options.timeout);
         Ok(Self { runtime, http, no_authorities, netrc, timeout })
     }
 
-    /// Asks for what is at `address`; the answer's head has come, its body has not.
+    /// Asks for what is at `address`; the answer's head has come, its body has not. All redirections together may take as
+    /// long as one answer.
     pub(super) fn ask(
         &self,
         address: &Address,
         wish: &Wish,
         reporter: &dyn Reporter,
     ) -> Result<Response, HttpError> {
+        let begun = Instant::now();
         let mut url = address.url.clone();
+        let mut trail = Trail::from(&url);
         for _ in 0..=MAX_REDIRECTIONS {
-            let response = self.ask_once(address, &url, wish, reporter)?;
+            let request = self.request(address, &url, &trail, wish)?;
+            let response = match self.wait(request.send(), begun, reporter) {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => return Err(failure(address, &url, &error)),
+                Err(Stop::Interrupted) => return Err(HttpError::Interrupted),
+                Err(Stop::TooLong) => return Err(self.no_answer(address, &url)),
+            };
             if !is_redirection(response.status()) {
                 return Ok(response);
             }
+            trail.redirected_by(&url);
             url = redirection(address, &url, response.headers())?;
         }
         Err(HttpError::Redirections { url: address.shown(), limit: MAX_REDIRECTIONS, last: shown(&url) })
     }
 
-    fn ask_once(
+    fn request(
         &self,
         address: &Address,
         url: &Url,
+        trail: &Trail,
         wish: &Wish,
-        reporter: &dyn Reporter,
-    ) -> Result<Response, HttpError> {
+    ) -> Result<RequestBuilder, HttpError> {
         if let Some(reason) = self.no_authorities.as_ref().filter(|_| url.scheme() == "https") {
             return Err(HttpError::NoAuthorities { url: shown(url), reason: reason.clone() });
         }
         let method = if wish.head_only { Method::HEAD } else { Method::GET };
-        let mut request = self.http.request(method, url.clone()).headers(headers(wish));
-        if let Some((user, password)) = self.credentials(address, url) {
-            request = request.basic_auth(user, Some(password));
+        let request = self.http.request(method, url.clone()).headers(headers(wish));
+        Ok(match trail.credentials(url, address.credentials.as_ref(), &self.netrc) {
+            Some((user, password)) => request.basic_auth(user, Some(password)),
+            None => request,
+        })
+    }
+
+    /// No answer from `url` in time, to which `address` led.
+    fn no_answer(&self, address: &Address, url: &Url) -> HttpError {
+        let (asked, limit) = (address.shown(), self.timeout);
+        if *url == address.url {
+            return HttpError::Stalled { url: asked, got: 0, limit };
         }
-        let answer = self.wait(request.send(), reporter);
-        match answer {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failure(address, url, &error)),
-            Err(Stop::Interrupted) => Err(HttpError::Interrupted),
-            Err(Stop::TooLong) => {
-                Err(HttpError::Stalled { url: address.shown(), got: 0, limit: self.timeout })
-            }
-        }
+        HttpError::SlowRedirections { url: asked, limit, last: shown(url) }
     }
 
     /// More of the body of `response`, of which `got` bytes have come; nothing at its end.
@@ -137,7 +153,7 @@ impl Client {
         got: u64,
         reporter: &dyn Reporter,
     ) -> Result<Option<Bytes>, HttpError> {
-        match self.wait(response.chunk(), reporter) {
+        match self.wait(response.chunk(), Instant::now(), reporter) {
             Ok(Ok(chunk)) => Ok(chunk),
             Ok(Err(error)) => Err(HttpError::Broken { url: address.shown(), got, reason: innermost(&error) }),
             Err(Stop::Interrupted) => Err(HttpError::Interrupted),
@@ -145,18 +161,13 @@ impl Client {
         }
     }
 
-    /// Those that came with the address go to its server alone, those of netrc to the host they name.
-    fn credentials<'a>(&'a self, address: &'a Address, url: &'a Url) -> Option<(&'a str, &'a str)> {
-        let own = address.credentials.as_ref().filter(|own| own.server == Server::of(url));
-        match own {
-            Some(own) => Some((&own.user, &own.password)),
-            None => self.netrc.credentials(url.host_str()?),
-        }
-    }
-
-    /// What `future` comes to, unless that takes too long or the user asks to stop.
-    fn wait<T>(&self, future: impl Future<Output = T>, reporter: &dyn Reporter) -> Result<T, Stop> {
-        let begun = Instant::now();
+    /// What `future` comes to, unless that takes too long, counted from `begun`, or the user asks to stop.
+    fn wait<T>(
+        &self,
+        future: impl Future<Output = T>,
+        begun: Instant,
+        reporter: &dyn Reporter,
+    ) -> Result<T, Stop> {
         self.runtime.block_on(async {
             let mut future = pin!(future);
             loop {
@@ -172,6 +183,15 @@ impl Client {
                 }
             }
         })
+    }
+}
+
+/// Whether what `SSL_CERT_FILE` names, if it does and that exists, is a file.
+fn named_certificates() -> Result<(), String> {
+    let named = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty());
+    match named.map(|path| root::open_file(Path::new(&path))) {
+        Some(Err(error)) if error.is_not_regular() => Err(error.to_string()),
+        Some(_) | None => Ok(()),
     }
 }
 

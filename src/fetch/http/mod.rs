@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `address` | what is asked for, and how it is shown: never with credentials |
 //! | `netrc` | user names and passwords by host |
+//! | `trail` | which of them a request carries, through redirections |
+//! | `resolve` | the addresses of a host |
 //! | `exchange` | one question and its answer, through redirections |
 //! | `retry` | when and after how long to try again |
 //! | `range` | going on where a transfer broke |
@@ -11,8 +13,8 @@
 //!
 //! Always true here: nothing is asked before somebody needs it, so that who stays on this machine never has
 //! a client; bytes come as they lie on the server, with no encoding undone; a redirection never leads from
-//! https to http; credentials go to the host and port they are for and to nobody else; every wait ends, by
-//! [`NetworkOptions::timeout`] or when the user asks to stop.
+//! https to http; credentials go to the server they are for and to nobody else; every wait ends, by
+//! [`NetworkOptions::timeout`] or when the user asks to stop, and so does every transfer, by the least speed.
 //!
 //! Not for trust: what comes over the network is as good as what it is held against afterwards.
 //!
@@ -23,7 +25,9 @@ mod error;
 mod exchange;
 mod netrc;
 mod range;
+mod resolve;
 mod retry;
+mod trail;
 mod transfer;
 
 pub use address::Shown;

@@ -37,12 +37,20 @@ impl Netrc {
 
     /// The user name and password for `host`.
     pub(super) fn credentials(&self, host: &str) -> Option<(&str, &str)> {
-        let is_for = |entry: &&Entry| entry.host.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(host));
-        let entry = self.entries.iter().find(is_for)?;
+        self.first(|name| name.is_none_or(|name| name.eq_ignore_ascii_case(host)))
+    }
+
+    /// Those for `host` if an entry names it: `default` does not.
+    pub(super) fn credentials_by_name(&self, host: &str) -> Option<(&str, &str)> {
+        self.first(|name| name.is_some_and(|name| name.eq_ignore_ascii_case(host)))
+    }
+
+    fn first(&self, is_for: impl Fn(Option<&str>) -> bool) -> Option<(&str, &str)> {
+        let entry = self.entries.iter().find(|entry| is_for(entry.host.as_deref()))?;
         Some((entry.login.as_deref()?, entry.password.as_deref().unwrap_or_default()))
     }
 
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let mut entries: Vec<Entry> = Vec::new();
         let mut words = Words { rest: text };
         while let Some(word) = words.next() {

@@ -13,7 +13,7 @@ const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(10);
 /// How long a server may ask to be left alone; one that asks for more is left alone for good.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
-/// So much that comes between two failures makes the second one a first one.
+/// So much that comes between two failures makes the second one a first one, unless it is that it came too slowly.
 const PROGRESS: u64 = 256 * 1024;
 
 /// How often something was tried.
@@ -37,7 +37,8 @@ impl Attempts {
     /// The pauses double, and each is somewhere between its half and its whole, so that those who failed
     /// together do not come back together.
     pub(super) fn after(&mut self, error: &HttpError, got: u64, chance: u64) -> Option<Duration> {
-        if got.saturating_sub(self.got) >= PROGRESS {
+        let is_slow = matches!(error, HttpError::Slow { .. });
+        if got.saturating_sub(self.got) >= PROGRESS && !is_slow {
             self.failures = 0;
         }
         self.got = got;
@@ -111,6 +112,14 @@ mod tests {
             assert!(attempts.after(&broken(), part * PROGRESS, 0).is_some());
         }
         assert!(attempts.after(&broken(), 10 * PROGRESS - 1, 0).is_none());
+    }
+
+    #[test]
+    fn who_gets_on_too_slowly_may_not_fail_again_for_ever() {
+        let slow = HttpError::Slow { url: shown(), got: 0, came: 0, span: Duration::from_secs(1) };
+        let mut attempts = Attempts::new(2);
+        let waits: Vec<_> = (1..9).map(|part| attempts.after(&slow, part * PROGRESS, 0).is_some()).collect();
+        assert_eq!(waits[..3], [true, true, false]);
     }
 
     #[test]

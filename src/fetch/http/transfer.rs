@@ -19,8 +19,13 @@ use super::retry::Attempts;
 use super::{Network, Turn};
 use crate::report::Reporter;
 
-/// So many bytes a second are the least that is worth waiting for.
-const SLOWEST: u64 = 1024;
+/// So many bytes a second are the least that is worth waiting for, in every span of [`super::NetworkOptions::timeout`].
+const SLOWEST: u64 = 4 * 1024;
+/// So many they are on the whole, of a file that takes longer than [`SPANS`] of these. So every file ends, and its length
+/// says when.
+const SLOWEST_ON_THE_WHOLE: u64 = 16 * 1024;
+/// See [`SLOWEST_ON_THE_WHOLE`].
+const SPANS: u32 = 10;
 
 /// What a server has at an address.
 pub(in super::super) enum Answer<'a> {
@@ -184,6 +189,7 @@ impl<'a> Transfer<'a> {
             let reason = "it was given up before".to_owned();
             return Err(HttpError::Broken { url: self.address.shown(), got: self.got, reason });
         };
+        let asked = Instant::now();
         let chunk = self.client.more(&self.address, response, self.got, self.reporter)?;
         let Some(chunk) = chunk else {
             if self.skip > 0 {
@@ -200,10 +206,14 @@ impl<'a> Transfer<'a> {
             };
         };
         let came = chunk.len() as u64;
+        if let Some(length) = self.length.filter(|length| self.got + came.saturating_sub(self.skip) > *length)
+        {
+            return Err(self.changed(format!("it had {length} bytes, and more come")));
+        }
         let limit = self.turn.network().options().timeout;
-        if let Some(came) = self.pace.note(came, Instant::now(), limit) {
+        if let Some((came, span)) = self.pace.note(came, asked.elapsed(), limit) {
             let url = self.address.shown();
-            return Err(HttpError::Slow { url, got: self.got, came, limit });
+            return Err(HttpError::Slow { url, got: self.got, came, span });
         }
         Ok(Some(chunk))
     }
@@ -211,6 +221,7 @@ impl<'a> Transfer<'a> {
     /// After a failure: waits, and asks for the rest, until it comes or nothing more is to be hoped for.
     fn recover(&mut self, mut error: HttpError) -> Result<(), HttpError> {
         self.response = None;
+        self.pace.break_off(&error);
         loop {
             let Some(wait) = self.attempts.after(&error, self.got, chance()) else { return Err(error) };
             pause(wait, self.reporter)?;
@@ -248,7 +259,6 @@ impl<'a> Transfer<'a> {
         }
         self.skip = skip;
         self.response = Some(response);
-        self.pace = Pace::default();
         Ok(())
     }
 
@@ -291,26 +301,57 @@ impl Read for Transfer<'_> {
     }
 }
 
-/// How fast something comes.
+/// How fast something comes: by the time it is waited for. How long what came is worked on is not the server's fault.
 #[derive(Debug, Default)]
 struct Pace {
-    since: Option<Instant>,
+    /// Since the last look.
+    span: Span,
+    /// Since the beginning.
+    whole: Span,
+}
+
+/// How much came in which time.
+#[derive(Debug, Default, Clone, Copy)]
+struct Span {
+    waited: Duration,
     came: u64,
 }
 
+impl Span {
+    fn add(&mut self, came: u64, waited: Duration) {
+        self.came = self.came.saturating_add(came);
+        self.waited = self.waited.saturating_add(waited);
+    }
+
+    /// What came and in which time, if that is less than `least` bytes a second.
+    fn below(self, least: u64) -> Option<(u64, Duration)> {
+        let millis = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
+        (self.came < least.saturating_mul(millis) / 1000).then_some((self.came, self.waited))
+    }
+}
+
 impl Pace {
-    /// Notes that `count` bytes came; how many came in the last `limit`, if those are too few.
-    fn note(&mut self, count: u64, now: Instant, limit: Duration) -> Option<u64> {
-        let since = *self.since.get_or_insert(now);
-        self.came += count;
-        let elapsed = now.saturating_duration_since(since);
-        if elapsed < limit {
-            return None;
+    /// Notes that `came` bytes came after a wait; how many came in which time, if those are too few. `limit` is how long a
+    /// span is.
+    fn note(&mut self, came: u64, waited: Duration, limit: Duration) -> Option<(u64, Duration)> {
+        self.span.add(came, waited);
+        self.whole.add(came, waited);
+        if self.span.waited >= limit {
+            let span = std::mem::take(&mut self.span);
+            if let Some(slow) = span.below(SLOWEST) {
+                return Some(slow);
+            }
         }
-        let came = std::mem::take(&mut self.came);
-        self.since = Some(now);
-        let least = SLOWEST.saturating_mul(elapsed.as_millis().try_into().unwrap_or(u64::MAX)) / 1000;
-        (came < least).then_some(came)
+        let is_long = self.whole.waited >= limit.saturating_mul(SPANS);
+        if is_long { self.whole.below(SLOWEST_ON_THE_WHOLE) } else { None }
+    }
+
+    /// Notes that what came broke off. What was too slow may begin anew, as it does so only a few times.
+    fn break_off(&mut self, error: &HttpError) {
+        self.span = Span::default();
+        if matches!(error, HttpError::Slow { .. }) {
+            self.whole = Span::default();
+        }
     }
 }
 
@@ -324,23 +365,53 @@ fn chance() -> u64 {
 mod tests {
     use super::*;
 
+    const LIMIT: Duration = Duration::from_secs(2);
+
+    /// After how many seconds `bytes` each `millis` are too slow.
+    fn slow_after(pace: &mut Pace, bytes: u64, millis: u64) -> Option<u64> {
+        let steps = 100_000 / millis;
+        (1..=steps)
+            .find(|_| pace.note(bytes, Duration::from_millis(millis), LIMIT).is_some())
+            .map(|steps| steps * millis / 1000)
+    }
+
     #[test]
     fn what_drips_is_too_slow_and_what_flows_is_not() {
-        let limit = Duration::from_secs(2);
-        let begin = Instant::now();
-        let at = |millis| begin + Duration::from_millis(millis);
-        let mut drip = Pace::default();
-        assert_eq!(drip.note(100, at(0), limit), None);
-        assert_eq!(drip.note(100, at(1000), limit), None);
-        assert_eq!(drip.note(100, at(2000), limit), Some(300));
-
-        let mut flow = Pace::default();
-        for second in 0..10 {
-            assert_eq!(flow.note(SLOWEST * 2, at(second * 1000), limit), None);
-        }
+        assert_eq!(slow_after(&mut Pace::default(), 100, 1000), Some(2));
+        assert_eq!(slow_after(&mut Pace::default(), 550, 490), Some(2));
+        assert_eq!(slow_after(&mut Pace::default(), SLOWEST_ON_THE_WHOLE, 1000), None);
         // What came fast at first does not make up for what drips then.
-        assert_eq!(flow.note(SLOWEST * 1000, at(9500), limit), None);
-        assert_eq!(flow.note(1, at(11_000), limit), None);
-        assert_eq!(flow.note(1, at(13_000), limit), Some(1));
+        let mut flow = Pace::default();
+        assert_eq!(flow.note(SLOWEST * 1000, Duration::from_millis(1900), LIMIT), None);
+        assert_eq!(slow_after(&mut flow, 1, 1000), Some(3));
+    }
+
+    #[test]
+    fn what_always_comes_just_fast_enough_ends_too() {
+        assert_eq!(slow_after(&mut Pace::default(), SLOWEST + 1, 1000), Some(20));
+        assert_eq!(slow_after(&mut Pace::default(), SLOWEST * 3, 1000), Some(20));
+        // What makes good for it is taken.
+        let mut flow = Pace::default();
+        assert_eq!(flow.note(SLOWEST_ON_THE_WHOLE * 1000, Duration::from_secs(1), LIMIT), None);
+        assert_eq!(slow_after(&mut flow, SLOWEST + 1, 1000), None);
+    }
+
+    #[test]
+    fn what_breaks_off_again_and_again_does_not_begin_anew() {
+        let broken = HttpError::Interrupted;
+        let mut pace = Pace::default();
+        for second in 1..20 {
+            assert_eq!(pace.note(SLOWEST + 1, Duration::from_secs(1), LIMIT), None, "{second}");
+            pace.break_off(&broken);
+        }
+        assert!(pace.note(SLOWEST + 1, Duration::from_secs(1), LIMIT).is_some());
+    }
+
+    #[test]
+    fn the_time_in_which_nobody_waits_does_not_count() {
+        let mut pace = Pace::default();
+        for _ in 0..1000 {
+            assert_eq!(pace.note(1, Duration::ZERO, LIMIT), None);
+        }
     }
 }

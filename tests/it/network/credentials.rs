@@ -14,6 +14,7 @@ use crate::support::command::{Outcome, TestCommand};
 use crate::support::files;
 use crate::support::server::answer::Answer;
 use crate::support::server::fault::{Fault, Times};
+use crate::support::server::tls::{Authority, Validity};
 use crate::support::server::{Server, Setup};
 
 const USER: &str = "somebody";
@@ -142,25 +143,91 @@ fn netrc(path: &Path, machine: &str) {
 }
 
 #[test]
-fn credentials_of_a_netrc_are_for_its_host_alone() {
-    let scene = of_two_hosts();
-    let [first, other] = &scene.mirrors[..] else { unreachable!() };
-    guard(first);
-    other.plan(BASE, Times::Always, Fault::redirect(302, &format!("{}/{BASE}", first.url())));
+fn credentials_of_a_netrc_are_for_the_server_that_is_named() {
+    let scene = Scene::new(1);
+    guard(scene.mirror());
     let home = scene.dir.home().join(".netrc");
     netrc(&home, "127.0.0.1");
 
-    // The other is not mentioned, and leads to the one that is.
-    let outcome = scene.builds("a netrc in the home directory", loudly(&scene, &[other.url()]));
+    let outcome = scene.builds("a netrc in the home directory", loudly(&scene, &[scene.mirror().url()]));
     is_kept(&scene, &outcome);
-    assert!(authorized(other).iter().all(|is| !is), "{:?}", other.log().lines());
-    assert_eq!(authorized(first), [true]);
+    assert!(authorized(scene.mirror()).iter().all(|is| *is), "{:?}", scene.mirror().log().lines());
 
     fs::rename(&home, scene.dir.home().join("elsewhere")).unwrap();
     fs::remove_dir_all(scene.dir.cache().join("blobs")).unwrap();
-    let command = loudly(&scene, &[first.url()]).env("NETRC", scene.dir.home().join("elsewhere"));
+    let command = loudly(&scene, &[scene.mirror().url()]).env("NETRC", scene.dir.home().join("elsewhere"));
     let outcome = scene.builds("a netrc somewhere else", command);
     is_kept(&scene, &outcome);
+}
+
+#[test]
+fn credentials_of_a_netrc_are_sent_over_tls_to_the_port_that_is_named() {
+    let authority = Authority::new("known");
+    let scene = Scene::set_up(|setup| setup.tls(authority.server(&["127.0.0.1"], Validity::Current)));
+    let certificates = scene.dir.home().join("known.pem");
+    files::write(&certificates, authority.pem().as_bytes());
+    guard(scene.mirror());
+    netrc(&scene.dir.home().join(".netrc"), "127.0.0.1");
+
+    let command = loudly(&scene, &[scene.mirror().url()]).env("SSL_CERT_FILE", &certificates);
+    let outcome = scene.builds("a netrc over TLS", command);
+
+    is_kept(&scene, &outcome);
+}
+
+/// The first redirects to the second, which is another server; a netrc names the host of one of them, or both. The second
+/// is told nothing.
+#[test]
+fn credentials_of_a_netrc_do_not_go_where_a_redirection_leads() {
+    for (what, entry) in [
+        ("another host, which is mentioned", "machine 127.0.0.2 login somebody password x"),
+        ("another host, by default", "default login somebody password x"),
+        ("both hosts", "machine 127.0.0.1 login a password x machine 127.0.0.2 login b password x"),
+    ] {
+        let scene = of_two_hosts();
+        let [first, other] = &scene.mirrors[..] else { unreachable!() };
+        first.plan(BASE, Times::Always, Fault::redirect(302, &format!("{}/{BASE}", other.url())));
+        files::write(&scene.dir.home().join(".netrc"), entry.as_bytes());
+
+        scene.builds(what, loudly(&scene, &[first.url()]));
+
+        assert_eq!(authorized(other), [false], "{what}");
+    }
+    // The same host at another port.
+    let scene = Scene::new(2);
+    let [first, other] = &scene.mirrors[..] else { unreachable!() };
+    first.plan(PACKAGE, Times::Always, Fault::redirect(307, &format!("{}/{PACKAGE}", other.url())));
+    netrc(&scene.dir.home().join(".netrc"), "127.0.0.1");
+    scene.builds("another port", loudly(&scene, &[first.url()]));
+    assert_eq!(authorized(other), [false]);
+    assert!(authorized(first).iter().all(|is| *is));
+}
+
+#[test]
+fn nothing_is_sent_in_the_clear_to_where_another_server_leads_back() {
+    for by_url in [true, false] {
+        let scene = of_two_hosts();
+        let [first, other] = &scene.mirrors[..] else { unreachable!() };
+        let back = format!("{}/{PACKAGE}?back", first.url());
+        first.plan(PACKAGE, Times::First(1), Fault::redirect(302, &format!("{}/{PACKAGE}", other.url())));
+        other.plan(PACKAGE, Times::Always, Fault::redirect(302, &back));
+        let named = if by_url {
+            url(first)
+        } else {
+            netrc(&scene.dir.home().join(".netrc"), "127.0.0.1");
+            first.url()
+        };
+
+        scene.builds("there and back", loudly(&scene, &[named]));
+
+        let is_back = |target: &str| target.ends_with("?back");
+        for logged in first.log().requests() {
+            let is_authorized = logged.request.header("Authorization").is_some();
+            assert_eq!(is_authorized, !is_back(&logged.request.target), "{:?}", logged.request);
+        }
+        assert!(first.log().requests().iter().any(|logged| is_back(&logged.request.target)));
+        assert_eq!(authorized(other), [false]);
+    }
 }
 
 #[test]

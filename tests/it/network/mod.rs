@@ -4,6 +4,8 @@
 //! mirror had it, or in an error that names the place and the cause. In either case nothing that is no part of a
 //! sound mirror is left in the store, and the next build, with everything mended, gives the right bytes.
 
+/// Every download ends: by its length, by its speed, by the deadline of its answer.
+mod bounds;
 /// Who is told who asks, and who is not.
 mod credentials;
 /// Tables of faults, and what each of them must come to.

@@ -1,6 +1,9 @@
 //! Ways through proxies, as the usual variables of the environment say.
 
-use super::{Scene, sound};
+use std::net::Ipv4Addr;
+
+use super::{PACKAGE, Scene, sound};
+use crate::support::server::fault::{Fault, Times};
 use crate::support::server::tls::{Authority, Validity};
 use crate::support::server::{Server, Setup};
 
@@ -75,4 +78,22 @@ fn a_proxy_is_told_its_password_and_nobody_else_is() {
     let scene = Scene::new(0);
     let outcome = scene.refused("no proxy", 4, scene.build_from(urls).env("http_proxy", nobody));
     assert!(!outcome.to_string().contains("sesame"), "{outcome}");
+}
+
+#[test]
+fn the_password_of_a_proxy_does_not_go_where_a_redirection_leads_past_it() {
+    let scene = Scene::over(vec![Server::of(sound().site.clone())]);
+    let proxy = scene.mirror();
+    let direct = Setup::of(sound().site.clone()).at(Ipv4Addr::new(127, 0, 0, 2).into()).start();
+    proxy.plan(PACKAGE, Times::Always, Fault::redirect(302, &format!("{}/{PACKAGE}", direct.url())));
+
+    let command = scene
+        .build_from(["http://mirror.invalid".to_owned()])
+        .env("http_proxy", proxy.url_as("somebody:sesame@127.0.0.1"))
+        .env("no_proxy", "127.0.0.2");
+    scene.builds("past a proxy", command);
+
+    let [logged] = &direct.log().requests()[..] else { panic!("{:?}", direct.log().lines()) };
+    assert_eq!(logged.request.header("Proxy-Authorization"), None);
+    assert_eq!(logged.request.header("Authorization"), None);
 }

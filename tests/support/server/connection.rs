@@ -131,6 +131,11 @@ impl Connection<'_> {
             Then::Repeat(bytes) => loop {
                 self.write(bytes)?;
             },
+            Then::Drip(bytes, pause) => {
+                while self.shared.pause(*pause) {
+                    self.write(bytes)?;
+                }
+            }
         }
         Ok(())
     }

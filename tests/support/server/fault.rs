@@ -70,6 +70,8 @@ pub(crate) enum Then {
     Stall,
     /// This, again and again, until the client has had enough.
     Repeat(Vec<u8>),
+    /// The same, with a pause before each.
+    Drip(Vec<u8>, Duration),
 }
 
 /// Makes another answer of the right one.
@@ -149,6 +151,11 @@ impl Fault {
     /// The right answer, its body so many bytes at a time with a pause before each.
     pub(crate) fn drip(bytes: usize, pause: Duration) -> Self {
         Self { change: None, delivery: Delivery::Dripping { bytes, pause } }
+    }
+
+    /// The same answer, its body so many bytes at a time with a pause before each.
+    pub(crate) fn and_drip(self, bytes: usize, pause: Duration) -> Self {
+        Self { delivery: Delivery::Dripping { bytes, pause }, ..self }
     }
 
     /// Bytes that are made of the right answer, and the end of the connection.
