@@ -3,7 +3,7 @@
 //! A limit of processes (`ulimit -u`, or `pids.max` of a container) is no reason to fail where the same work can be done
 //! with fewer threads, only later. A thread that is indispensable is started with [`std::thread::Builder`], and its
 //! failure is an error with a name. `std::thread::spawn` and `Scope::spawn`, which panic, are not used
-//! (`tests/it/threads.rs` checks it).
+//! (`tests/it/limits.rs` checks it).
 
 use std::panic;
 use std::thread;

@@ -55,6 +55,8 @@ mod foreign_tars;
 mod formats;
 /// What the tests run with: commands, needs, mirrors to damage, figures.
 mod harness;
+/// The limits that the system sets for a process.
+mod limits;
 /// Packages, indexes and keys made by the tests themselves.
 mod made;
 /// Mirrors over the network, and everything that goes wrong there.
@@ -87,6 +89,8 @@ mod solve_case;
 mod solve_cases;
 /// Solutions in the words of apk, shared by the case files and the recorded answers.
 mod solve_text;
+/// Pipes, sockets, devices, links and directories where a file is expected.
+mod special_files;
 /// The store: what it keeps, what it refuses, and that damage never gets past it.
 mod store;
 /// Trees and installed databases against the real apk's.

@@ -102,7 +102,7 @@ impl Dir {
 }
 
 /// A run of apkcompose in the making.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TestCommand<'a> {
     dir: &'a Dir,
     under: Vec<OsString>,
