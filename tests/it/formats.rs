@@ -23,10 +23,8 @@ use apkcompose::compose::author::{
 };
 use apkcompose::content::{OpenFile, ReadAt as _};
 use apkcompose::kind::{Explain as _, Kind};
-use rsa::RsaPrivateKey;
-use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
-use rsa::rand_core::OsRng;
 
+use crate::made;
 use crate::support::command::Dir;
 use crate::support::data::Alpine;
 use crate::support::listing::{Kind as EntryKind, Listing};
@@ -50,9 +48,7 @@ struct Workshop {
 impl Workshop {
     fn new() -> Self {
         let dir = Dir::new();
-        let private = RsaPrivateKey::new(&mut OsRng, 2048).unwrap();
-        let pem = private.to_pkcs8_pem(LineEnding::LF).unwrap();
-        files::write(&dir.join("me@example.org-1.rsa"), pem.as_bytes());
+        files::write(&dir.join("me@example.org-1.rsa"), made::private_key(3).as_bytes());
         let key = KeyFile {
             path: dir.join("me@example.org-1.rsa"),
             public_name: None,

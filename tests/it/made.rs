@@ -12,19 +12,58 @@ use apkcompose::apk::write_index::{IndexNotes, IndexedPackage, write_index};
 use apkcompose::apk::write_package::{PackageFile, PackageFileKind, PackageOwner, write_package};
 use apkcompose::content::Content;
 use apkcompose::path::TreePath;
+use rsa::RsaPrivateKey;
+use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
+use rsa::rand_core::{CryptoRng, RngCore};
 
 use crate::support::files;
+
+/// Numbers for keys by a seed (splitmix64): a key that others knew would be none, but those of tests are to be the same in
+/// every run, as the length of what they sign depends on them.
+struct Seeded(u64);
+
+impl RngCore for Seeded {
+    fn next_u32(&mut self) -> u32 {
+        u32::try_from(self.next_u64() >> 32).unwrap()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        for part in bytes.chunks_mut(8) {
+            part.copy_from_slice(&self.next_u64().to_le_bytes()[..part.len()]);
+        }
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Seeded {}
+
+/// A private key in PEM, the same for each seed.
+pub(crate) fn private_key(seed: u64) -> String {
+    let private = RsaPrivateKey::new(&mut Seeded(seed), 2048).unwrap();
+    private.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
+}
 
 /// The key of the tests' repositories.
 pub(crate) fn key() -> &'static SigningKey {
     static KEY: OnceLock<SigningKey> = OnceLock::new();
-    KEY.get_or_init(|| SigningKey::generate("test.rsa.pub").unwrap())
+    KEY.get_or_init(|| SigningKey::parse("test.rsa.pub", private_key(1).as_bytes()).unwrap())
 }
 
 /// A key of somebody else.
 pub(crate) fn other_key() -> &'static SigningKey {
     static KEY: OnceLock<SigningKey> = OnceLock::new();
-    KEY.get_or_init(|| SigningKey::generate("other.rsa.pub").unwrap())
+    KEY.get_or_init(|| SigningKey::parse("other.rsa.pub", private_key(2).as_bytes()).unwrap())
 }
 
 /// The keyring that accepts `key` alone.

@@ -175,6 +175,37 @@ fn what_is_longer_than_its_index_says_is_refused_before_it_comes() {
 }
 
 #[test]
+fn a_file_by_url_ends_as_every_other() {
+    let server = Server::of(sound().site.clone());
+    let scene = Scene::new(0);
+    let file = format!(
+        "[[files]]\npath = \"/x\"\nurl = \"{}/{BASE}\"\nsha256 = \"{}\"\n",
+        server.url(),
+        "0".repeat(64)
+    );
+    scene.dir.write("p.toml", format!("extends = [\"demo\"]\n{file}"));
+    let terabytes =
+        || Fault::header("Content-Length", "90000000000000").and_stop(Point::Body(0), Then::Stall);
+    for (what, fault, code, words) in [
+        ("a length of terabytes", terabytes(), 5, "longer than the"),
+        ("in drops", Fault::drip(100, DROP), 4, "comes too slowly"),
+        (
+            "headers in drops",
+            Fault::stop(Point::Head(17), Then::Drip(b"x".to_vec(), DROP)),
+            4,
+            "nothing came for",
+        ),
+    ] {
+        server.mend();
+        server.plan(BASE, Times::Always, fault);
+        let begin = Instant::now();
+        let command = scene.build().args(["--timeout", "1", "--retries", "0"]);
+        let outcome = command.fails_with(code);
+        assert!(begin.elapsed() < SOON && outcome.to_string().contains(words), "{what}: {outcome}");
+    }
+}
+
+#[test]
 fn the_rest_of_a_file_may_not_be_longer_than_the_rest() {
     let scene = Scene::new(1);
     scene.mirror().plan(PACKAGE, Times::Only(1), Fault::stop(Point::Middle, Then::Close));
