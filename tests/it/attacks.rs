@@ -26,6 +26,7 @@ use apkcompose::image::stored::{StoredConfig, StoredIndex};
 use apkcompose::path::TreePath;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample;
 use proptest::sample::Index as At;
 use proptest::test_runner::TestCaseResult;
 
@@ -222,8 +223,120 @@ fn ask_everything(package: Package<'_>) {
     let _ = (package.identity(), package.size(), package.is_virtual(), package.build_time());
 }
 
+/// What is written of a database is read as the same packages.
+fn reads_back(database: &InstalledText) -> TestCaseResult {
+    let written = |database: &InstalledText| {
+        let mut text = String::new();
+        database.packages().iter().for_each(|package| package.write(&mut text));
+        text
+    };
+    let text = written(database);
+    let again = InstalledText::parse("db", &text);
+    prop_assert!(again.is_ok(), "{again:?} of {text:?}");
+    let again = again.unwrap();
+    prop_assert_eq!(again.packages().len(), database.packages().len());
+    for (again, before) in again.packages().iter().zip(database.packages()) {
+        prop_assert_eq!((again.name(), again.version()), (before.name(), before.version()));
+        prop_assert_eq!(&again.directories, &before.directories);
+        prop_assert_eq!(
+            (&again.replaces, again.replaces_priority, &again.tag, &again.flags),
+            (&before.replaces, before.replaces_priority, &before.tag, &before.flags)
+        );
+    }
+    for (again, before) in again.index().packages().zip(database.index().packages()) {
+        prop_assert_eq!(again.to_string(), before.to_string());
+        prop_assert!(again.depends().eq(before.depends()) && again.held().eq(before.held()));
+        prop_assert!(again.install_if().eq(before.install_if()));
+        prop_assert_eq!((again.identity(), again.origin()), (before.identity(), before.origin()));
+    }
+    prop_assert_eq!(written(&again), text);
+    Ok(())
+}
+
+/// Lines of a stanza of the installed database, some of which are refused where they stand.
+const LINES: [&str; 40] = [
+    "P:a",
+    "P:b",
+    "V:1",
+    "V:2-r0",
+    "V:1\r",
+    "A:x86_64",
+    "A:noarch",
+    "S:1",
+    "S:2",
+    "I:3",
+    "T:",
+    "T:text",
+    "T:text\r",
+    "U:u",
+    "L:MIT",
+    "o:one",
+    "o:other",
+    "t:5",
+    "c:abc",
+    "k:1",
+    "k:2",
+    "D:",
+    "D:x y",
+    "D:z<2",
+    "D:!n",
+    "p:v=1",
+    "p:w x=2",
+    "i:e",
+    "i:f g",
+    "r:h",
+    "r:j k",
+    "q:1",
+    "q:2",
+    "s:edge",
+    "s:php7",
+    "f:f",
+    "f:sx",
+    "f:",
+    "C:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=",
+    "C:Q1kis01JA7doQmGHoolFDCc7ggBcs=",
+];
+/// Lines that say what files it has.
+const FILES: [&str; 12] = [
+    "F:",
+    "F:etc",
+    "F:usr",
+    "F:usr/bin",
+    "M:0:0:700",
+    "M:1:2:1777",
+    "R:a",
+    "R:b",
+    "R:c",
+    "a:0:0:755",
+    "a:5:6:600",
+    "Z:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=",
+];
+
 draws::properties! {
     cases = 512;
+
+    property stanzas_whose_fields_come_twice_are_read_again_as_they_were(
+        stanzas in vec((vec(sample::select(&LINES[..]), 0..30), vec(sample::select(&FILES[..]), 0..30)), 1..4)
+    ) {
+        let stanza = |(lines, files): &(Vec<&str>, Vec<&str>)| {
+            // With a name and a version somewhere, and a directory before the files.
+            [&["V:0"], &lines[..], &["P:c", "F:"], &files[..], &["\n"]].concat().join("\n")
+        };
+        let text: String = stanzas.iter().map(stanza).collect();
+        let database = InstalledText::parse("db", &text);
+        if let Ok(database) = &database {
+            prop_assert_eq!(database.packages().len(), stanzas.len());
+            reads_back(database)?;
+        }
+        // Fields of files have something to belong to, but where a directory comes between.
+        let is_misplaced = stanzas.iter().any(|(_, files)| {
+            files.iter().enumerate().any(|(at, line)| {
+                let before = files[..at].iter().rev().find(|line| matches!(&line[..2], "F:" | "R:"));
+                matches!(&line[..2], "a:" | "Z:") && before.is_none_or(|line| line.starts_with("F:"))
+            })
+        });
+        prop_assert_eq!(database.is_err(), is_misplaced, "{}", text);
+    }
 
     property gzip_members_never_give_more_than_their_limit(changes in changes(), limit in 0..100_000_u64) {
         let data = tars().concat();
@@ -400,26 +513,7 @@ draws::properties! {
         accepted_if_unchanged(&changes, &database)?;
         if let Ok(database) = &database {
             database.index().packages().for_each(ask_everything);
-            let mut written = String::new();
-            database.packages().iter().for_each(|package| package.write(&mut written));
-            let again = InstalledText::parse("db", written.into_bytes());
-            prop_assert!(again.is_ok(), "{:?}", again);
-            let again = again.unwrap();
-            prop_assert_eq!(again.packages().len(), database.packages().len());
-            for (again, before) in again.packages().iter().zip(database.packages()) {
-                prop_assert_eq!((again.name(), again.version()), (before.name(), before.version()));
-                prop_assert_eq!(&again.directories, &before.directories);
-                prop_assert_eq!(
-                    (&again.replaces, again.replaces_priority, &again.tag, &again.flags),
-                    (&before.replaces, before.replaces_priority, &before.tag, &before.flags)
-                );
-            }
-            for (again, before) in again.index().packages().zip(database.index().packages()) {
-                prop_assert_eq!(again.to_string(), before.to_string());
-                prop_assert!(again.depends().eq(before.depends()) && again.held().eq(before.held()));
-                prop_assert!(again.install_if().eq(before.install_if()));
-                prop_assert_eq!((again.identity(), again.origin()), (before.identity(), before.origin()));
-            }
+            reads_back(database)?;
         }
         if let Ok(index) = Index::parse("index", text) {
             index.packages().for_each(ask_everything);
