@@ -268,8 +268,7 @@ impl InstalledText {
     }
 }
 
-/// Where the directories and files of the stanza that is read are in its package. One that comes twice is one, as apk
-/// reads it.
+/// Where the directories and files of the stanza that is read are in its package. One that comes twice is one.
 #[derive(Default)]
 struct Places {
     directories: HashMap<TreePath, usize>,
@@ -373,8 +372,8 @@ mod tests {
         assert_eq!(database.index().packages().next().unwrap().flaw(), None);
     }
 
-    /// As apk-tools 2.14.4 reads it: lists are joined, of every other field the last line counts, and a directory or file
-    /// that comes twice is one.
+    /// As apk-tools 2.14.4 reads it: lists are joined, of every other field the last line counts, and a file that comes twice
+    /// is one. A directory that comes twice is one here too; apk's list of files is then damaged.
     #[test]
     fn fields_that_come_twice_are_read_as_apk_reads_them() {
         let twice = "C:Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=\nP:one\nP:uno\nV:1\nV:2\nA:x86_64\nS:1\nI:10\nT:first\nT:second\n\

@@ -73,6 +73,8 @@ mod php_images;
 mod refusals;
 /// Which release a word of the profile comes to, the same everywhere.
 mod releases;
+/// Fields of a stanza that come twice, against the real apk.
+mod repeated_fields;
 /// The same bytes whatever the surroundings.
 mod reproducible;
 /// The solver asked without a profile.

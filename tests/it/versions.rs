@@ -16,13 +16,13 @@ use crate::support::{draws, need};
 const PAIRS: usize = 1200;
 
 /// The apk of the minirootfs, run by its own loader: nothing but its words are wanted.
-struct Apk {
+pub(crate) struct Apk {
     root: PathBuf,
     _dir: Dir,
 }
 
 impl Apk {
-    fn find(test: &str) -> Option<Self> {
+    pub(crate) fn find(test: &str) -> Option<Self> {
         let alpine = need::apk(test)?;
         let dir = Dir::new();
         let root = dir.join("root");
@@ -34,11 +34,16 @@ impl Apk {
         Some(Self { root, _dir: dir })
     }
 
-    fn version(&self, arguments: &[&str]) -> String {
+    /// apk, without arguments yet.
+    pub(crate) fn command(&self) -> Command {
         let path = |relative: &str| self.root.join(relative);
         let mut command = Command::new(path("lib/ld-musl-x86_64.so.1"));
-        command.arg("--library-path").arg(path("lib")).arg(path("sbin/apk")).arg("version");
-        let output = command.args(arguments).output().unwrap();
+        command.arg("--library-path").arg(path("lib")).arg(path("sbin/apk"));
+        command
+    }
+
+    fn version(&self, arguments: &[&str]) -> String {
+        let output = self.command().arg("version").args(arguments).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -60,23 +65,23 @@ impl Apk {
 }
 
 /// Numbers by a seed, which is not 0.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed | 1)
     }
 }
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 % limit as u64).unwrap()
     }
 
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+    pub(crate) fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.below(from.len())]
     }
 
