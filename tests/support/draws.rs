@@ -145,8 +145,8 @@ fn say(text: &str) {
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }
 
-/// The names of all tests that draw, read from the sources: who begins a line with `property NAME(`, or gives its name to
-/// [`each_seed`].
+/// The names of all tests that draw, read from the sources: those of lines that begin with `property NAME(` or with a call
+/// of [`each_seed`].
 pub(crate) fn names() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found: Vec<String> = sources(&[root.join("src"), root.join("tests")])

@@ -53,7 +53,7 @@ pub enum HttpError {
         limit: Duration,
     },
     /// The answer does not come in time, after redirections.
-    #[error("{url}: nothing but redirections came for {}, at last to {last}", seconds(.limit))]
+    #[error("{url}: only redirections came for {}, the last one to {last}", seconds(.limit))]
     SlowRedirections {
         /// What was asked for.
         url: Shown,

@@ -63,7 +63,7 @@ impl Client {
         let failed = |error: &dyn std::error::Error| HttpError::Client { reason: innermost(error) };
         // Somebody else of this process may have chosen before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // No thread of its own, whose start could fail: whoever waits for an answer does its work, and all others'.
+        // It has no thread of its own, whose start could fail: the threads that wait for an answer drive it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(&error))?;
         let builder = || {
@@ -74,7 +74,7 @@ impl Client {
                 .dns_resolver(Arc::new(System))
                 .pool_max_idle_per_host(options.connections.get())
         };
-        // What reads the certificates would wait for the other end of a pipe.
+        // A pipe would be waited for while the certificates are read.
         let made = named_certificates().and_then(|()| builder().build().map_err(|error| innermost(&error)));
         let (http, no_authorities) = match made {
             Ok(http) => (http, None),

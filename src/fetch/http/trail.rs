@@ -67,8 +67,8 @@ mod tests {
     const NETRC: &str =
         "machine a.org login a password 1\nmachine b.org login b password 2\ndefault login d password 3\n";
 
-    /// Who is told to the last of `urls`, each of which redirects to the next.
-    fn told(urls: &[&str]) -> Option<String> {
+    /// The user name that is sent to the last of `urls`, each of which redirects to the next.
+    fn sent(urls: &[&str]) -> Option<String> {
         let address = Address::below(&urls[0].parse().unwrap(), "").unwrap();
         let netrc = Netrc::parse(NETRC);
         let mut trail = Trail::from(&address.url);
@@ -97,7 +97,7 @@ mod tests {
             ("b", &["https://c.org/f", "https://b.org/g"]),
             ("b", &["https://me:x@a.org/f", "https://b.org/g"]),
         ] {
-            assert_eq!(told(urls).as_deref(), Some(user), "{urls:?}");
+            assert_eq!(sent(urls).as_deref(), Some(user), "{urls:?}");
         }
     }
 
@@ -127,7 +127,7 @@ mod tests {
             &["https://a.org/f", "https://c.org/g"],
             &["http://a.org/f", "http://c.org/g"],
         ] {
-            assert_eq!(told(urls), None, "{urls:?}");
+            assert_eq!(sent(urls), None, "{urls:?}");
         }
     }
 }

@@ -208,7 +208,7 @@ impl<'a> Transfer<'a> {
         let came = chunk.len() as u64;
         if let Some(length) = self.length.filter(|length| self.got + came.saturating_sub(self.skip) > *length)
         {
-            return Err(self.changed(format!("it had {length} bytes, and more come")));
+            return Err(self.changed(format!("it had {length} bytes, and now has more")));
         }
         let limit = self.turn.network().options().timeout;
         if let Some((came, span)) = self.pace.note(came, asked.elapsed(), limit) {

@@ -232,7 +232,7 @@ fn redirections_share_one_deadline() {
     let command = scene.build().args(["--timeout", "1", "--retries", "0", "--quiet"]);
     let outcome = scene.refused("slow redirections", 4, command);
 
-    assert!(outcome.to_string().contains("nothing but redirections came for 1 s"), "{outcome}");
+    assert!(outcome.to_string().contains("only redirections came for 1 s"), "{outcome}");
     assert!(scene.mirror().log().of("app-1-r0.apk").len() <= 2);
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
 }
