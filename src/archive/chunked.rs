@@ -124,8 +124,7 @@ where
     let mut chunker = Chunker { current: None, next: 0, free, work: work_sender };
 
     thread::scope(|scope| {
-        start_workers(scope, codec, jobs, &work, &done_sender)?;
-        drop(done_sender);
+        // First the one without which nothing is done: of workers one is enough.
         let feeder = thread::Builder::new()
             .name("layer".to_owned())
             .spawn_scoped(scope, move || {
@@ -135,6 +134,8 @@ where
                 Ok(result)
             })
             .map_err(CompressError::Thread)?;
+        start_workers(scope, codec, jobs, &work, &done_sender)?;
+        drop(done_sender);
         let written = write_in_order(done, &free_sender, sink);
         // If writing ended early, this is what wakes the feeder.
         drop(free_sender);
