@@ -9,6 +9,7 @@
 mod budget;
 mod calls;
 mod directory;
+mod executable;
 mod filter;
 pub mod helper;
 mod output;
@@ -279,7 +280,7 @@ impl Sandbox {
         let room = room_for(tree, limits.space, budget);
         let fits = room.bytes <= budget;
         let in_namespaces = if fits { Beginning::InMemory(room) } else { Beginning::OnDisk };
-        let start = |beginning| Session::start(helper, &place.inner(), beginning);
+        let start = |beginning| Session::start(helper, &place, beginning);
         let (beginning, started) = match confinement {
             Confinement::Namespaces => (in_namespaces, start(in_namespaces)),
             Confinement::Chroot => (Beginning::Chroot, start(Beginning::Chroot)),

@@ -1,9 +1,9 @@
 //! The helper: a process of its own that shuts programs in, watches over them and ends them.
 //!
-//! It is this same program, started anew, because a user namespace can only be made by a process of one thread. It gets
-//! its orders through its standard input ([`super::protocol`]), goes into the namespaces or below the root directory
-//! itself, and stays there: whatever it does for a program it does from inside, where nothing of the host can be
-//! reached. When the composer is gone it ends, and everything in it.
+//! It is this same program, started anew from a copy ([`super::executable`]), because a user namespace can only be made
+//! by a process of one thread. It gets its orders through its standard input ([`super::protocol`]), goes into the
+//! namespaces or below the root directory itself, and stays there: whatever it does for a program it does from inside,
+//! where nothing of the host can be reached. When the composer is gone it ends, and everything in it.
 //!
 //! In namespaces there are two processes: the first made the namespaces and waits, the second is the first process of
 //! the new pid namespace, with which everything in it dies.
