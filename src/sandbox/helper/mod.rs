@@ -15,10 +15,12 @@ mod census;
 mod child;
 mod chroot;
 mod memory;
+mod metadata;
 mod mounts;
 mod namespaces;
 mod pins;
 mod probe;
+mod root_mounts;
 mod supervisor;
 
 use std::ffi::OsStr;
@@ -34,6 +36,7 @@ use super::system::OneThread;
 use child::{Deed, Script, Start};
 use pins::Pins;
 use probe::Findings;
+use root_mounts::RootMounts;
 use supervisor::Supervisor;
 
 /// The argument that makes this program the helper.
@@ -100,7 +103,7 @@ enum PlaceKind {
     /// A directory, before it is the root directory.
     Chroot,
     /// The root directory of this process; `proc` shows the processes that it can see.
-    Entered { proc: OwnedFd, in_memory: bool, has_own_processes: bool },
+    Entered { proc: OwnedFd, root_mounts: RootMounts, in_memory: bool, has_own_processes: bool },
 }
 
 fn reply(socket: &UnixStream, reply: &Reply) -> io::Result<()> {
@@ -144,17 +147,15 @@ impl Helper {
 
     fn run(&mut self, mut task: Task, output: OwnedFd) -> Result<Reply, Failure> {
         self.enter()?;
-        let PlaceKind::Entered { proc, has_own_processes, in_memory } = &self.place.kind else {
+        let PlaceKind::Entered { proc, root_mounts, has_own_processes, in_memory } = &self.place.kind else {
             return Err(Failure::at("enter the root")(io::Error::from(io::ErrorKind::InvalidData)));
         };
         self.records.apply(std::mem::take(&mut task.records));
         let script = match Script::write(&task.name, &task.text) {
             Ok(script) => script,
             Err(error) => {
-                return Ok(Reply::Done {
-                    ended: super::Ended::NotExecuted(error.to_string()),
-                    records: Vec::new(),
-                });
+                let ended = super::Ended::NotExecuted(error.to_string());
+                return Ok(Reply::Done { ended, records: Vec::new() });
             }
         };
         let start = Start {
@@ -176,6 +177,7 @@ impl Helper {
             in_memory: *in_memory,
             workroot: self.place.workroot.as_fd(),
             limits: &task.limits,
+            root_mounts,
             records: &mut self.records,
             pins: Pins::new(),
         };
@@ -187,18 +189,13 @@ impl Helper {
 
     /// Makes the workroot the root directory, before the first program.
     fn enter(&mut self) -> Result<(), Failure> {
-        let entered = match self.place.kind {
+        let (proc, in_memory, has_own_processes) = match self.place.kind {
             PlaceKind::Entered { .. } => return Ok(()),
-            PlaceKind::Namespaces { in_memory } => {
-                let proc = mounts::enter()?;
-                PlaceKind::Entered { proc, in_memory, has_own_processes: true }
-            }
-            PlaceKind::Chroot => {
-                let (proc, _) = chroot::enter()?;
-                PlaceKind::Entered { proc, in_memory: false, has_own_processes: false }
-            }
+            PlaceKind::Namespaces { in_memory } => (mounts::enter()?, in_memory, true),
+            PlaceKind::Chroot => (chroot::enter()?.0, false, false),
         };
-        self.place.kind = entered;
+        let root_mounts = RootMounts::find().map_err(Failure::at("look at the root directory"))?;
+        self.place.kind = PlaceKind::Entered { proc, root_mounts, in_memory, has_own_processes };
         Ok(())
     }
 }

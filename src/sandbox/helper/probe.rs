@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::child::{self, Deed, Start};
 use super::pins::Pins;
+use super::root_mounts::RootMounts;
 use super::supervisor::Supervisor;
 use super::{Failure, PlaceKind, chroot, mounts, working_directory};
 use crate::sandbox::protocol;
@@ -116,6 +117,7 @@ fn go_the_whole_way(one: OneThread, kind: &PlaceKind, composer: &UnixStream) -> 
         },
     )?;
     let workroot = working_directory()?;
+    let root_mounts = RootMounts::find().map_err(Failure::at("look at the root directory"))?;
     let supervisor = Supervisor {
         listener,
         child,
@@ -125,6 +127,7 @@ fn go_the_whole_way(one: OneThread, kind: &PlaceKind, composer: &UnixStream) -> 
         in_memory: false,
         workroot: workroot.as_fd(),
         limits: &LIMITS,
+        root_mounts: &root_mounts,
         records: &mut Records::default(),
         pins: Pins::new(),
     };

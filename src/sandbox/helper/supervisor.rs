@@ -19,6 +19,7 @@ use super::answers::{Answers, lower};
 use super::census::{self, Census, Reaped};
 use super::child::{Child, Word};
 use super::pins::Pins;
+use super::root_mounts::RootMounts;
 use crate::sandbox::protocol::{self, wait_for};
 use crate::sandbox::records::Records;
 use crate::sandbox::system::{self, Answer, Notification};
@@ -49,6 +50,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) workroot: BorrowedFd<'a>,
     /// What the program may use.
     pub(super) limits: &'a Limits,
+    /// The mounts on which the program may set modes and times.
+    pub(super) root_mounts: &'a RootMounts,
     /// What is recorded.
     pub(super) records: &'a mut Records,
     /// The inodes of which something was recorded last.
@@ -173,8 +176,8 @@ impl Supervisor<'_> {
             // The numbers are in registers, so what is let go on is what was looked at.
             self.send_signal(&call, process, signal)
         } else {
-            let Self { listener, proc, records, pins, .. } = self;
-            Answers { listener: listener.as_fd(), proc: *proc, records, pins }.answer(&call)
+            let Self { listener, proc, root_mounts, records, pins, .. } = self;
+            Answers { listener: listener.as_fd(), proc: *proc, root_mounts, records, pins }.answer(&call)
         };
         system::answer(self.listener.as_fd(), call.id, answer)
     }

@@ -8,6 +8,7 @@
 
 mod attempts;
 mod calls;
+mod indirect;
 mod floods;
 mod kernel;
 mod refuse;
@@ -62,6 +63,8 @@ fn main() {
         "names" => trees::names(&rest),
         "odd" => trees::odd(),
         "refuse" => refuse::run(&rest),
+        "handler-gone" => indirect::handler_gone(&rest),
+        file if file.starts_with('/') => indirect::handler(),
         other => {
             eprintln!("no attack is called {other}");
             std::process::exit(99);
