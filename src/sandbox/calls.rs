@@ -130,6 +130,9 @@ const CHANGES_MORE: &[Condition] = &[Condition::OneOf {
     ],
 }];
 
+/// Shared memory is mapped (`MAP_SHARED`, `MAP_SHARED_VALIDATE`).
+const IS_SHARED: &[Condition] = &[Condition::AnyBit { argument: 3, bits: 1 }];
+
 /// The pair of sockets is of another family than `AF_UNIX`, or takes datagrams (`SOCK_DGRAM`, `SOCK_RAW`): those can
 /// be sent to others than the peer.
 const CAN_LEAVE: &[Condition] =
@@ -195,6 +198,8 @@ pub(super) fn rules(is_alone: bool) -> Vec<(u32, Rule)> {
     );
     add(&[libc::SYS_fcntl], Rule::allowed_unless(REACHES_OTHERS, Verdict::Fail(EPERM)));
     add(&[libc::SYS_ioctl], Rule::allowed_unless(CHANGES_MORE, Verdict::Fail(EPERM)));
+    // The supervisor must know: times do not show what is written through it.
+    add(&[libc::SYS_mmap], Rule::allowed_unless(IS_SHARED, Verdict::Ask));
     // Namespaces are refused before anybody is asked; what is left counts processes.
     let refused = Some((MAKES_NAMESPACES, Verdict::Fail(EPERM)));
     add(&[libc::SYS_clone], Rule { usually: Verdict::Ask, unless: refused });

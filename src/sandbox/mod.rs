@@ -34,7 +34,7 @@ use protocol::{Beginning, Room, Task};
 use records::Records;
 use session::{Begun, Finished, Session};
 use spool::Spool;
-use workroot::{Workroot, WorkrootError, WorkrootLimits};
+use workroot::{Trust, Workroot, WorkrootError, WorkrootLimits};
 
 /// How programs are shut in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -259,9 +259,10 @@ impl Sandbox {
         reporter.begin_file(Step::Stage, program.name, None);
         let finished = running.session.run(task, reporter);
         reporter.end_file(Step::Stage, program.name);
-        let Finished { ended, output, records } = finished?;
+        let Finished { ended, output, records, maps_files } = finished?;
         running.records.apply(records);
-        running.workroot.pull(tree, &mut running.records)?;
+        let trust = if maps_files { Trust::Nothing } else { Trust::Times };
+        running.workroot.pull(tree, &mut running.records, trust)?;
         self.counters = Counters { runs: self.counters.runs + 1, ..running.workroot.counters() };
         self.running = Some(running);
         Ok(Run { ended, output })

@@ -87,6 +87,8 @@ pub(super) enum Reply {
         ended: Ended,
         /// What it recorded.
         records: Vec<(InodeKey, Record)>,
+        /// Whether a file was mapped as shared memory.
+        maps_files: bool,
     },
     /// It cannot be done.
     Failed(Failure),

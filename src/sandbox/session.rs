@@ -56,6 +56,8 @@ pub(super) struct Finished {
     pub(super) ended: Ended,
     pub(super) output: Vec<String>,
     pub(super) records: Vec<(InodeKey, Record)>,
+    /// Whether a file was mapped as shared memory.
+    pub(super) maps_files: bool,
 }
 
 /// Why a helper does not do what it is asked.
@@ -156,8 +158,8 @@ impl Session {
             }
         }
         match reply {
-            Some(Reply::Done { ended, records }) => {
-                Ok(Finished { ended, output: output.finish(reporter), records })
+            Some(Reply::Done { ended, records, maps_files }) => {
+                Ok(Finished { ended, output: output.finish(reporter), records, maps_files })
             }
             _ => Err(failed(&out_of_turn())),
         }

@@ -37,7 +37,7 @@ use child::{Deed, Script, Start};
 use pins::Pins;
 use probe::Findings;
 use root_mounts::RootMounts;
-use supervisor::Supervisor;
+use supervisor::{Supervisor, Watched};
 
 /// The argument that makes this program the helper.
 pub const ARGUMENT: &str = "sandbox-helper";
@@ -155,7 +155,7 @@ impl Helper {
             Ok(script) => script,
             Err(error) => {
                 let ended = super::Ended::NotExecuted(error.to_string());
-                return Ok(Reply::Done { ended, records: Vec::new() });
+                return Ok(Reply::Done { ended, records: Vec::new(), maps_files: false });
             }
         };
         let start = Start {
@@ -181,10 +181,10 @@ impl Helper {
             records: &mut self.records,
             pins: Pins::new(),
         };
-        let ended = supervisor.watch();
+        let watched = supervisor.watch();
         script.remove();
-        let ended = ended.map_err(Failure::at("watch over the program"))?;
-        Ok(Reply::Done { ended, records: self.records.take_changes() })
+        let Watched { ended, maps_files } = watched.map_err(Failure::at("watch over the program"))?;
+        Ok(Reply::Done { ended, records: self.records.take_changes(), maps_files })
     }
 
     /// Makes the workroot the root directory, before the first program.

@@ -131,7 +131,7 @@ fn go_the_whole_way(one: OneThread, kind: &PlaceKind, composer: &UnixStream) -> 
         records: &mut Records::default(),
         pins: Pins::new(),
     };
-    match supervisor.watch().map_err(Failure::at("watch over a program"))? {
+    match supervisor.watch().map_err(Failure::at("watch over a program"))?.ended {
         Ended::Exited(0) => Ok(Findings { has_devices }),
         ended => {
             let error = io::Error::other(format!(

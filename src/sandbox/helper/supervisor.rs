@@ -70,11 +70,22 @@ struct Watch {
     /// It could not be executed.
     not_executed: Option<String>,
     status: Option<WaitStatus>,
+    /// Whether a file was mapped as shared memory.
+    maps_files: bool,
+}
+
+/// What came of a program.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// How it ended.
+    pub(super) ended: Ended,
+    /// Whether a file was mapped as shared memory: on a file system in memory, writes through it change no time.
+    pub(super) maps_files: bool,
 }
 
 impl Supervisor<'_> {
-    /// Watches until everything is dead, and says how the program ended.
-    pub(super) fn watch(mut self) -> io::Result<Ended> {
+    /// Watches until everything is dead, and says what came of it.
+    pub(super) fn watch(mut self) -> io::Result<Watched> {
         let process = rustix::process::pidfd_open(self.child.process, PidfdFlags::empty())?;
         let now = Instant::now();
         let mut watch = Watch {
@@ -85,6 +96,7 @@ impl Supervisor<'_> {
             full: None,
             not_executed: None,
             status: None,
+            maps_files: false,
         };
         let ended = self.go_on(&process, &mut watch);
         let all_dead = census::end_all(self.proc, self.has_own_processes);
@@ -92,7 +104,7 @@ impl Supervisor<'_> {
         if !all_dead {
             return Err(io::Error::other("what the program started does not end"));
         }
-        Ok(ended)
+        Ok(Watched { ended, maps_files: watch.maps_files })
     }
 
     fn go_on(&mut self, process: &OwnedFd, watch: &mut Watch) -> io::Result<Ended> {
@@ -175,6 +187,10 @@ impl Supervisor<'_> {
         } else if let Some((process, signal)) = sends_signal(&call) {
             // The numbers are in registers, so what is let go on is what was looked at.
             self.send_signal(&call, process, signal)
+        } else if let Some(is_of_file) = shares_memory(&call) {
+            // These numbers are in registers too.
+            watch.maps_files |= is_of_file;
+            Answer::Continue
         } else {
             let Self { listener, proc, root_mounts, records, pins, .. } = self;
             Answers { listener: listener.as_fd(), proc: *proc, root_mounts, records, pins }.answer(&call)
@@ -294,6 +310,13 @@ fn ended(status: WaitStatus, not_executed: Option<String>) -> Ended {
         (None, None, Some(libc::SIGXFSZ)) => Ended::TooMuchSpace,
         (None, None, signal) => Ended::Killed(signal.unwrap_or_default()),
     }
+}
+
+/// Whether the call maps a file, if it maps shared memory.
+fn shares_memory(call: &Notification) -> Option<bool> {
+    let [_, _, _, flags, ..] = call.arguments;
+    (c_long::from(call.call) == libc::SYS_mmap)
+        .then(|| lower(flags) & libc::MAP_ANONYMOUS.unsigned_abs() == 0)
 }
 
 /// Whether the call makes a process or a thread.

@@ -66,6 +66,15 @@ pub struct WorkrootLimits {
     pub epoch: i64,
 }
 
+/// How a pull finds out whether the content of a file was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// By its status: no file was mapped as shared memory, so every write changes its time of change.
+    Times,
+    /// By its bytes: on a file system in memory, what is written through shared memory changes no time.
+    Nothing,
+}
+
 /// What a program did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pulled {
@@ -97,9 +106,17 @@ impl Workroot {
     }
 
     /// Takes over into `tree`, which is as it was last pushed, what a program changed on the disk.
-    pub fn pull(&mut self, tree: &mut Tree, records: &mut Records) -> Result<Pulled, WorkrootError> {
+    pub fn pull(
+        &mut self,
+        tree: &mut Tree,
+        records: &mut Records,
+        trust: Trust,
+    ) -> Result<Pulled, WorkrootError> {
         self.disk.writer.look_anew();
-        let mut walk = pull::Walk::new(&mut self.disk, &self.memory, records, &mut self.spool, &self.limits);
+        // Where times have whole seconds, a change within the second of the push has no later time.
+        let trust = if self.disk.tells_times_apart() { trust } else { Trust::Nothing };
+        let Self { disk, memory, spool, limits, .. } = self;
+        let mut walk = pull::Walk::new(disk, memory, records, spool, limits, trust);
         walk.run()?;
         let (pulled, bytes, found) = walk.adopt(tree)?;
         self.memory = found;

@@ -8,6 +8,7 @@
 
 mod attempts;
 mod calls;
+mod changes;
 mod indirect;
 mod floods;
 mod kernel;
@@ -37,6 +38,7 @@ fn main() {
     let outside = Outside(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
     match attack.as_str() {
         "attempts" => attempts::all(&outside),
+        "changes" => changes::all(),
         "kernel" => kernel::all(),
         "stale-records" => kernel::stale_records(),
         "speed" => kernel::speed(),
