@@ -130,6 +130,10 @@ const CHANGES_MORE: &[Condition] = &[Condition::OneOf {
     ],
 }];
 
+/// Options of sockets that enlarge buffers: `SO_SNDBUF`, `SO_RCVBUF`, `SO_SNDBUFFORCE`, `SO_RCVBUFFORCE`.
+const ENLARGES_BUFFERS: &[Condition] =
+    &[Condition::OneOf { argument: 2, mask: u32::MAX, values: &[7, 8, 32, 33] }];
+
 /// Shared memory is mapped (`MAP_SHARED`, `MAP_SHARED_VALIDATE`).
 const IS_SHARED: &[Condition] = &[Condition::AnyBit { argument: 3, bits: 1 }];
 
@@ -165,6 +169,8 @@ pub(super) fn rules(is_alone: bool) -> Vec<(u32, Rule)> {
             libc::SYS_memfd_create,
             447, // memfd_secret
             libc::SYS_userfaultfd,
+            // Pages in a pipe stay allocated when the process has unmapped them.
+            libc::SYS_vmsplice,
             libc::SYS_shmget,
             libc::SYS_shmat,
             libc::SYS_shmctl,
@@ -198,7 +204,9 @@ pub(super) fn rules(is_alone: bool) -> Vec<(u32, Rule)> {
     );
     add(&[libc::SYS_fcntl], Rule::allowed_unless(REACHES_OTHERS, Verdict::Fail(EPERM)));
     add(&[libc::SYS_ioctl], Rule::allowed_unless(CHANGES_MORE, Verdict::Fail(EPERM)));
-    // The supervisor must know: times do not show what is written through it.
+    add(&[libc::SYS_setsockopt], Rule::allowed_unless(ENLARGES_BUFFERS, Verdict::Fail(0)));
+    // The supervisor must know: `/proc` does not report how much of it is allocated, and times do not show what is
+    // written through it.
     add(&[libc::SYS_mmap], Rule::allowed_unless(IS_SHARED, Verdict::Ask));
     // Namespaces are refused before anybody is asked; what is left counts processes.
     let refused = Some((MAKES_NAMESPACES, Verdict::Fail(EPERM)));

@@ -8,6 +8,7 @@
 
 mod budget;
 mod calls;
+mod control_group;
 mod directory;
 mod executable;
 mod filter;
@@ -63,16 +64,16 @@ pub struct SandboxOptions {
     pub memory: Option<u64>,
 }
 
-/// What a program may use before it is ended.
+/// What programs may use before they are ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Limits {
-    /// How long it may take.
+    /// How long each may take.
     pub time: Duration,
     /// How many processes and threads there may be at a time.
     pub processes: u32,
     /// How many bytes of memory they may have together.
     pub memory: u64,
-    /// How many bytes it may add to the root filesystem.
+    /// How many bytes all programs that run in a sandbox, one after another, may add to the root filesystem.
     pub space: u64,
 }
 
@@ -99,11 +100,25 @@ pub enum Ended {
     /// It could not be executed; what the system said.
     NotExecuted(String),
     /// It took longer than it may.
-    TooLong,
+    TooLong {
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// It had more processes and threads than it may.
+    TooManyProcesses {
+        /// How many it may have at a time.
+        limit: u32,
+    },
     /// It used more memory than it may.
-    TooMuchMemory,
-    /// It wrote more than it may.
-    TooMuchSpace,
+    TooMuchMemory {
+        /// How many bytes it may use.
+        limit: u64,
+    },
+    /// It wrote more than programs may.
+    TooMuchSpace {
+        /// How many bytes all programs may add together.
+        limit: u64,
+    },
 }
 
 /// What came of a program.
@@ -241,7 +256,8 @@ impl Sandbox {
             Some(running) => running,
             None => self.start(tree, reporter)?,
         };
-        running.make_room(tree, self.options.limits.space)?;
+        let spent = running.workroot.counters().pulled_bytes;
+        running.make_room(tree, self.options.limits.space.saturating_sub(spent))?;
         running.workroot.push(tree, &mut running.records)?;
         let limits = &self.options.limits;
         let task = Task {
@@ -254,6 +270,7 @@ impl Sandbox {
                 memory: limits.memory.min(budget::available().unwrap_or(u64::MAX)),
                 ..limits.clone()
             },
+            spent,
             records: running.records.take_changes(),
         };
         reporter.begin_file(Step::Stage, program.name, None);

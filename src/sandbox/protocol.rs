@@ -67,6 +67,8 @@ pub(super) struct Task {
     pub(super) arguments: Vec<String>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) limits: Limits,
+    /// How many bytes of the space for all programs have been used by earlier ones.
+    pub(super) spent: u64,
     /// What was recorded of the workroot since the last run.
     pub(super) records: Vec<(InodeKey, Record)>,
 }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 
+use super::control_group;
 use super::directory::PrivateDirectory;
 use super::executable::Executable;
 use super::helper;
@@ -195,6 +196,7 @@ impl Session {
         // It is gone already, or it goes now; both are what is wanted.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        control_group::remove_unused();
     }
 }
 

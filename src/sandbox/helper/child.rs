@@ -114,6 +114,8 @@ pub(super) enum Deed<'a> {
 pub(super) struct Start<'a> {
     pub(super) deed: Deed<'a>,
     pub(super) limits: &'a Limits,
+    /// How many bytes of the space for all programs have been used by earlier ones.
+    pub(super) spent: u64,
     pub(super) output: BorrowedFd<'a>,
     pub(super) proc: BorrowedFd<'a>,
     /// Whether it sees no processes but those of the sandbox.
@@ -229,7 +231,7 @@ fn limit(start: &Start<'_>) -> Result<(), Failure> {
     };
     // Of 1 byte there is no dump, and the kernel does not call the program that takes dumps either, as for 0 it would.
     set(Resource::Core, 1)?;
-    set(Resource::Fsize, limits.space)?;
+    set(Resource::Fsize, limits.space.saturating_sub(start.spent))?;
     set(Resource::Data, limits.memory)?;
     set(Resource::Nofile, OPEN_FILES)
 }

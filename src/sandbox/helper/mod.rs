@@ -30,6 +30,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::control_group::ControlGroup;
 use super::protocol::{self, Beginning, Failure, Reply, Request, Room, Task};
 use super::records::Records;
 use super::system::OneThread;
@@ -61,6 +62,8 @@ pub fn main() -> io::Result<()> {
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let Some((request, _)) = protocol::receive::<Request>(&socket)? else { return Ok(()) };
     let Request::Begin(beginning) = request else { return Err(io::ErrorKind::InvalidData.into()) };
+    // Before the namespaces, in which the system's groups cannot be reached.
+    let group = ControlGroup::enter();
     let begun = match beginning {
         Beginning::InMemory(room) => namespaces::enter(one, Some(room)),
         Beginning::OnDisk => namespaces::enter(one, None),
@@ -68,7 +71,7 @@ pub fn main() -> io::Result<()> {
     };
     match begun {
         Ok(Begun::Here(place)) => match probe::try_out(one, &place.kind, &socket) {
-            Ok(findings) => Helper { one, socket, place, records: Records::default() }.serve(findings),
+            Ok(findings) => Helper { one, socket, place, group, records: Records::default() }.serve(findings),
             Err(failure) => reply(&socket, &Reply::Failed(failure)),
         },
         // The other one serves.
@@ -114,6 +117,8 @@ struct Helper {
     one: OneThread,
     socket: UnixStream,
     place: Place,
+    /// None where none can be made.
+    group: Option<ControlGroup>,
     records: Records,
 }
 
@@ -161,6 +166,7 @@ impl Helper {
         let start = Start {
             deed: Deed::Execute { script: &script, task: &task },
             limits: &task.limits,
+            spent: task.spent,
             output: output.as_fd(),
             proc: proc.as_fd(),
             is_alone: *has_own_processes,
@@ -177,6 +183,8 @@ impl Helper {
             in_memory: *in_memory,
             workroot: self.place.workroot.as_fd(),
             limits: &task.limits,
+            spent: task.spent,
+            group: self.group.as_ref(),
             root_mounts,
             records: &mut self.records,
             pins: Pins::new(),

@@ -111,6 +111,7 @@ fn go_the_whole_way(one: OneThread, kind: &PlaceKind, composer: &UnixStream) -> 
         &Start {
             deed: Deed::Try(give_away),
             limits: &LIMITS,
+            spent: 0,
             output: output.as_fd(),
             proc: proc.as_fd(),
             is_alone: has_own_processes,
@@ -127,6 +128,8 @@ fn go_the_whole_way(one: OneThread, kind: &PlaceKind, composer: &UnixStream) -> 
         in_memory: false,
         workroot: workroot.as_fd(),
         limits: &LIMITS,
+        spent: 0,
+        group: None,
         root_mounts: &root_mounts,
         records: &mut Records::default(),
         pins: Pins::new(),

@@ -49,12 +49,23 @@ pub(super) struct Walk<'a> {
     pub(super) opened: Opened,
     /// How many names were found.
     names: usize,
-    /// How many of them are new.
+    /// How many of them are new, and how many were in earlier walks.
     new_names: usize,
-    /// How changes of content are found.
-    trust: Trust,
+    /// What was known before this walk.
+    before: Before,
     /// How many bytes went to the spool.
     pub(super) bytes: u64,
+}
+
+/// What was known before a walk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    /// How changes of content are found.
+    pub(super) trust: Trust,
+    /// How many bytes went to the spool in earlier walks.
+    pub(super) bytes: u64,
+    /// How many names earlier walks found to be new.
+    pub(super) names: usize,
 }
 
 /// What is to be done with something that was found.
@@ -76,7 +87,7 @@ impl<'a> Walk<'a> {
         records: &'a mut Records,
         spool: &'a mut Spool,
         limits: &'a WorkrootLimits,
-        trust: Trust,
+        before: Before,
     ) -> Self {
         Self {
             disk,
@@ -91,10 +102,15 @@ impl<'a> Walk<'a> {
             opened: Opened::default(),
             // The root's.
             names: 1,
-            new_names: 0,
-            trust,
+            new_names: before.names,
+            before,
             bytes: 0,
         }
+    }
+
+    /// How many names were new in this walk and those before.
+    pub(super) fn names_made(&self) -> usize {
+        self.new_names
     }
 
     /// Finds everything.
@@ -275,7 +291,7 @@ impl<'a> Walk<'a> {
         status: Status,
         known: Option<&Known>,
     ) -> Result<(InodeKind, Status), WorkrootError> {
-        let left = self.limits.bytes.saturating_sub(self.bytes);
+        let left = self.limits.bytes.saturating_sub(self.before.bytes).saturating_sub(self.bytes);
         if status.size > left {
             let limit = self.limits.bytes;
             return Err(WorkrootError::TooManyBytes { path: path.clone(), length: status.size, limit });
@@ -312,7 +328,7 @@ impl Walk<'_> {
     /// The status of what has the status of `known`, if it has the same content too; `None` if its content was changed.
     fn content_as_it_was(&mut self, path: &TreePath, known: &Known) -> Result<Option<Status>, FileError> {
         let status = known.status.clone();
-        let content = content_of(known).filter(|_| self.trust == Trust::Nothing);
+        let content = content_of(known).filter(|_| self.before.trust == Trust::Nothing);
         let Some(content) = content else { return Ok(Some(status)) };
         let (mut file, status) = self.open(path, status)?;
         let mut hasher = Sha256Hasher::default();

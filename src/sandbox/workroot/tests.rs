@@ -281,6 +281,29 @@ fn where_times_do_not_tell_what_changed_the_bytes_do() {
 }
 
 #[test]
+fn programs_share_what_they_may_leave() {
+    let mut bench = Bench::full();
+    let half = "x".repeat(600 << 10);
+    bench.write("var/first", &half);
+    bench.pull();
+    bench.write("var/second", &half);
+    let error = bench.refused();
+    assert!(matches!(error, WorkrootError::TooManyBytes { .. }), "{error}");
+
+    let mut bench = Bench::full();
+    for round in 0..2 {
+        for number in 0..600 {
+            bench.write(&format!("var/{round}-{number}"), "");
+        }
+        if round == 0 {
+            bench.pull();
+        }
+    }
+    let error = bench.refused();
+    assert!(matches!(error, WorkrootError::TooManyNames { .. }), "{error}");
+}
+
+#[test]
 fn what_nobody_changed_stays_as_it_is() {
     let mut bench = Bench::full();
     let before = bench.tree.clone();

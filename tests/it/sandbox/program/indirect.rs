@@ -200,7 +200,7 @@ fn proc_is_read_only() {
     }
 }
 
-/// A pair of sockets gets no name that others know, and calls nobody.
+/// A pair of sockets gets no name that others know, calls nobody and holds no more than it does.
 fn sockets(outside: &Outside) {
     for kind in [1, 5] {
         let mut pair = [0_i32; 2];
@@ -216,6 +216,17 @@ fn sockets(outside: &Outside) {
         never(&format!("listen-{kind}"), call(c::listen, &[socket, 1]));
         never(&format!("accept-{kind}"), call(c::accept, &[socket, 0, 0]));
         never(&format!("accept4-{kind}"), call(c::accept4, &[socket, 0, 0, 0]));
+        let holds = |option| {
+            let (mut value, mut length) = (0_i32, 4_i32);
+            let _ = call(c::getsockopt, &[socket, 1, option, address(&mut value), address(&mut length)]);
+            value
+        };
+        for (set, asked) in [(7, 7), (8, 8), (32, 7), (33, 8)] {
+            let before = holds(asked);
+            let mut wanted = 1_i32 << 22;
+            let _ = call(c::setsockopt, &[socket, 1, set, address(&mut wanted), 4]);
+            say(&format!("hold-more-{kind}-{set}"), got(holds(asked) != before));
+        }
     }
 }
 
@@ -239,5 +250,9 @@ fn requests() {
     }
     never("lease", call(c::fcntl, &[descriptor, 1024, 0]));
     never("notify", call(c::fcntl, &[descriptor, 1026, 2]));
+    let mut pair = [0_i32; 2];
+    let _ = call(c::pipe, &[address(&mut pair)]);
+    let mut vector = [zeros, 8];
+    never("memory-into-a-pipe", call(c::vmsplice, &[pair[1].into(), address(&mut vector), 1, 0]));
     let _ = fs::remove_file("/requests");
 }
