@@ -15,6 +15,7 @@ use crate::apk::package::ScriptKind;
 use crate::arch::Arch;
 use crate::image::Epoch;
 use crate::kind::{Explain, Kind};
+use crate::profile::units::Size;
 use crate::report::Reporter;
 use crate::sandbox::{Counters, Ended, Program, Run, Sandbox, SandboxError, SandboxOptions};
 use crate::tree::Tree;
@@ -127,9 +128,14 @@ pub enum ScriptError {
 impl Explain for ScriptError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Failed { ended: Ended::TooLong | Ended::TooMuchMemory | Ended::TooMuchSpace, .. } => {
-                Kind::Limit
-            }
+            Self::Failed {
+                ended:
+                    Ended::TooLong { .. }
+                    | Ended::TooManyProcesses { .. }
+                    | Ended::TooMuchMemory { .. }
+                    | Ended::TooMuchSpace { .. },
+                ..
+            } => Kind::Limit,
             Self::Failed { .. } | Self::NotRun { .. } => Kind::Script,
             Self::Busybox(error) => error.kind(),
             Self::Accounts { error, .. } => error.kind(),
@@ -143,7 +149,7 @@ impl Explain for ScriptError {
         const GO_ON: &str = "--scripts warn goes on as apk does, and marks the package as broken; \
             --scripts skip runs no scripts";
         match self {
-            Self::Failed { ended: Ended::TooLong, .. } => {
+            Self::Failed { ended: Ended::TooLong { .. }, .. } => {
                 Some(format!("--script-timeout SECONDS gives scripts more time\n{GO_ON}"))
             }
             Self::Failed { ended: Ended::NotExecuted(_), .. } => Some(format!(
@@ -175,9 +181,18 @@ fn how(ended: &Ended) -> String {
         Ended::Exited(status) => format!("failed with status {status}"),
         Ended::Killed(signal) => format!("was killed by signal {signal}"),
         Ended::NotExecuted(reason) => format!("could not be executed: {reason}"),
-        Ended::TooLong => "took too long and was ended".to_owned(),
-        Ended::TooMuchMemory => "used too much memory and was ended".to_owned(),
-        Ended::TooMuchSpace => "wrote too much and was ended".to_owned(),
+        Ended::TooLong { limit } => {
+            format!("took longer than the limit of {} seconds and was ended", limit.as_secs())
+        }
+        Ended::TooManyProcesses { limit } => {
+            format!("started more than the limit of {limit} processes and threads and was ended")
+        }
+        Ended::TooMuchMemory { limit } => {
+            format!("used more memory than the limit of {} and was ended", Size(*limit))
+        }
+        Ended::TooMuchSpace { limit } => {
+            format!("wrote more to the root filesystem than the limit of {} and was ended", Size(*limit))
+        }
     }
 }
 
@@ -380,6 +395,8 @@ impl<'r> ScriptRunner<'r> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -396,14 +413,27 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_is_passed_is_named() {
+        for (ended, words) in [
+            (Ended::TooLong { limit: Duration::from_secs(300) }, "longer than the limit of 300 seconds"),
+            (Ended::TooManyProcesses { limit: 1024 }, "more than the limit of 1024 processes and threads"),
+            (Ended::TooMuchMemory { limit: 4 << 30 }, "more memory than the limit of 4GiB"),
+            (Ended::TooMuchSpace { limit: 5 << 20 }, "more to the root filesystem than the limit of 5MiB"),
+        ] {
+            assert!(how(&ended).contains(words), "{}", how(&ended));
+        }
+    }
+
+    #[test]
     fn a_limit_that_is_passed_is_one_and_every_other_end_is_a_failure() {
         for (ended, kind) in [
             (Ended::Exited(1), Kind::Script),
             (Ended::Killed(9), Kind::Script),
             (Ended::NotExecuted("no".to_owned()), Kind::Script),
-            (Ended::TooLong, Kind::Limit),
-            (Ended::TooMuchMemory, Kind::Limit),
-            (Ended::TooMuchSpace, Kind::Limit),
+            (Ended::TooLong { limit: Duration::from_secs(300) }, Kind::Limit),
+            (Ended::TooManyProcesses { limit: 1024 }, Kind::Limit),
+            (Ended::TooMuchMemory { limit: 4 << 30 }, Kind::Limit),
+            (Ended::TooMuchSpace { limit: 4 << 30 }, Kind::Limit),
         ] {
             let error = ScriptError::Failed { script: "a-1.trigger".to_owned(), ended, output: Vec::new() };
             assert_eq!(error.kind(), kind, "{error}");

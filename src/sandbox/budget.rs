@@ -15,29 +15,38 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// How a version of control groups tells what of memory a group may use and uses.
 #[derive(Debug, PartialEq, Eq)]
-struct Version {
+pub(super) struct Version {
     /// Where the groups are.
-    groups: &'static str,
+    pub(super) groups: &'static str,
     /// The file with the bytes that a group may use.
-    limit: &'static str,
+    pub(super) limit: &'static str,
     /// The file with the bytes that it uses, copies of files on disk among them.
-    usage: &'static str,
-    /// What these are called in `memory.stat`, in bytes, with those of the groups below.
-    copies: [&'static str; 2],
+    pub(super) usage: &'static str,
+    /// What the kernel can reclaim, by the names of `memory.stat`, in bytes, groups below included: copies of files on
+    /// disk, and its caches of file names and inodes.
+    pub(super) copies: [&'static str; 3],
+    /// The file with the limit of swap space (version 2), or of memory and swap space together (version 1).
+    pub(super) swap_limit: &'static str,
+    /// The file with the number of processes that were killed because the limit was reached.
+    pub(super) killed: &'static str,
 }
 
-const VERSION_2: Version = Version {
+pub(super) const VERSION_2: Version = Version {
     groups: "sys/fs/cgroup",
     limit: "memory.max",
     usage: "memory.current",
-    copies: ["inactive_file", "active_file"],
+    copies: ["inactive_file", "active_file", "slab_reclaimable"],
+    swap_limit: "memory.swap.max",
+    killed: "memory.events",
 };
 
-const VERSION_1: Version = Version {
+pub(super) const VERSION_1: Version = Version {
     groups: "sys/fs/cgroup/memory",
     limit: "memory.limit_in_bytes",
     usage: "memory.usage_in_bytes",
-    copies: ["total_inactive_file", "total_active_file"],
+    copies: ["total_inactive_file", "total_active_file", "total_slab_reclaimable"],
+    swap_limit: "memory.memsw.limit_in_bytes",
+    killed: "memory.oom_control",
 };
 
 /// How many bytes of memory are to be had; nothing if nobody says.
@@ -67,7 +76,7 @@ fn read(path: &Path) -> Option<String> {
 }
 
 /// The groups that limit memory, in the text of `/proc/self/cgroup`: relative to where they are.
-fn groups(text: &str) -> impl Iterator<Item = (&'static Version, PathBuf)> {
+pub(super) fn groups(text: &str) -> impl Iterator<Item = (&'static Version, PathBuf)> {
     text.lines().filter_map(|line| {
         let mut fields = line.splitn(3, ':');
         let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
@@ -86,14 +95,20 @@ fn groups(text: &str) -> impl Iterator<Item = (&'static Version, PathBuf)> {
 /// What a group may use more than it does, in the texts of its files; nothing if it may use any.
 fn left_to_group(version: &Version, limit: &str, usage: &str, statistics: &str) -> Option<u64> {
     let limit: u64 = limit.trim().parse().ok()?;
+    Some(limit.saturating_sub(kept_by_group(version, usage, statistics)?))
+}
+
+/// What a group uses that cannot be reclaimed, in the texts of its files.
+pub(super) fn kept_by_group(version: &Version, usage: &str, statistics: &str) -> Option<u64> {
     let usage: u64 = usage.trim().parse().ok()?;
-    let copies = statistics
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter(|(name, _)| version.copies.contains(name))
-        .filter_map(|(_, bytes)| bytes.trim().parse::<u64>().ok())
-        .fold(0, u64::saturating_add);
-    Some(limit.saturating_sub(usage.saturating_sub(copies)))
+    let copies =
+        version.copies.iter().filter_map(|name| number(statistics, name)).fold(0, u64::saturating_add);
+    Some(usage.saturating_sub(copies))
+}
+
+/// The number after a name at the beginning of a line.
+pub(super) fn number(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 /// What the machine has left, in the text of `/proc/meminfo`.

@@ -63,6 +63,9 @@ impl Rule {
 /// The highest number that was looked at: `mseal`.
 pub(super) const LAST: u32 = 462;
 
+/// `fchmodat2`, which not every libc has.
+pub(super) const FCHMODAT2: u32 = 452;
+
 /// What `AUDIT_ARCH` is for this program, if programs can be supervised there.
 pub(super) const ARCHITECTURE: Option<u32> = if cfg!(target_arch = "x86_64") {
     Some(0xc000_003e)
@@ -99,12 +102,40 @@ const fn is_device(argument: u32) -> Condition {
 /// It is done to another process: 0 is the process itself.
 const IS_ANOTHER: &[Condition] = &[Condition::AnyBit { argument: 0, bits: u32::MAX }];
 
-/// The requests of `fcntl` by which a process is chosen that gets signals.
-const CHOOSES_OWNER: &[Condition] = &[Condition::OneOf { argument: 1, mask: u32::MAX, values: &[8, 10, 15] }];
-
-/// The requests of `ioctl` that put input into a terminal, or choose a process that gets signals.
+/// The requests of `fcntl` by which a process is chosen that gets signals (`F_SETOWN`, `F_SETSIG`, `F_SETOWN_EX`), or by
+/// which a file that is only open for reading delays or watches others (`F_SETLEASE`, `F_NOTIFY`).
 const REACHES_OTHERS: &[Condition] =
-    &[Condition::OneOf { argument: 1, mask: u32::MAX, values: &[0x5412, 0x541c, 0x8901, 0x8902] }];
+    &[Condition::OneOf { argument: 1, mask: u32::MAX, values: &[8, 10, 15, 1024, 1026] }];
+
+/// Requests of `ioctl` that put input into a terminal (the first two), choose a process that gets signals (the next
+/// two), or change what no image has of a file that is only open for reading: flags, version, encryption, verity and
+/// shared blocks.
+const CHANGES_MORE: &[Condition] = &[Condition::OneOf {
+    argument: 1,
+    mask: u32::MAX,
+    values: &[
+        0x5412,
+        0x541c,
+        0x8901,
+        0x8902,
+        0x4008_6602,
+        0x4004_6602,
+        0x401c_5820,
+        0x4008_7602,
+        0x4004_7602,
+        0x800c_6613,
+        0xc050_6617,
+        0x4080_6685,
+        0xc018_9436,
+    ],
+}];
+
+/// Options of sockets that enlarge buffers: `SO_SNDBUF`, `SO_RCVBUF`, `SO_SNDBUFFORCE`, `SO_RCVBUFFORCE`.
+const ENLARGES_BUFFERS: &[Condition] =
+    &[Condition::OneOf { argument: 2, mask: u32::MAX, values: &[7, 8, 32, 33] }];
+
+/// Shared memory is mapped (`MAP_SHARED`, `MAP_SHARED_VALIDATE`).
+const IS_SHARED: &[Condition] = &[Condition::AnyBit { argument: 3, bits: 1 }];
 
 /// The pair of sockets is of another family than `AF_UNIX`, or takes datagrams (`SOCK_DGRAM`, `SOCK_RAW`): those can
 /// be sent to others than the peer.
@@ -138,6 +169,8 @@ pub(super) fn rules(is_alone: bool) -> Vec<(u32, Rule)> {
             libc::SYS_memfd_create,
             447, // memfd_secret
             libc::SYS_userfaultfd,
+            // Pages in a pipe stay allocated when the process has unmapped them.
+            libc::SYS_vmsplice,
             libc::SYS_shmget,
             libc::SYS_shmat,
             libc::SYS_shmctl,
@@ -169,8 +202,12 @@ pub(super) fn rules(is_alone: bool) -> Vec<(u32, Rule)> {
         ],
         Rule::allowed_unless(IS_ANOTHER, Verdict::Fail(EPERM)),
     );
-    add(&[libc::SYS_fcntl], Rule::allowed_unless(CHOOSES_OWNER, Verdict::Fail(EPERM)));
-    add(&[libc::SYS_ioctl], Rule::allowed_unless(REACHES_OTHERS, Verdict::Fail(EPERM)));
+    add(&[libc::SYS_fcntl], Rule::allowed_unless(REACHES_OTHERS, Verdict::Fail(EPERM)));
+    add(&[libc::SYS_ioctl], Rule::allowed_unless(CHANGES_MORE, Verdict::Fail(EPERM)));
+    add(&[libc::SYS_setsockopt], Rule::allowed_unless(ENLARGES_BUFFERS, Verdict::Fail(0)));
+    // The supervisor must know: `/proc` does not report how much of it is allocated, and times do not show what is
+    // written through it.
+    add(&[libc::SYS_mmap], Rule::allowed_unless(IS_SHARED, Verdict::Ask));
     // Namespaces are refused before anybody is asked; what is left counts processes.
     let refused = Some((MAKES_NAMESPACES, Verdict::Fail(EPERM)));
     add(&[libc::SYS_clone], Rule { usually: Verdict::Ask, unless: refused });
@@ -192,6 +229,10 @@ fn answered() -> Vec<libc::c_long> {
     let mut calls = vec![
         libc::SYS_fchown,
         libc::SYS_fchownat,
+        libc::SYS_fchmod,
+        libc::SYS_fchmodat,
+        FCHMODAT2.into(),
+        libc::SYS_utimensat,
         libc::SYS_fstat,
         libc::SYS_newfstatat,
         libc::SYS_statx,
@@ -212,6 +253,10 @@ fn answered() -> Vec<libc::c_long> {
     calls.extend([
         libc::SYS_chown,
         libc::SYS_lchown,
+        libc::SYS_chmod,
+        libc::SYS_utime,
+        libc::SYS_utimes,
+        libc::SYS_futimesat,
         libc::SYS_stat,
         libc::SYS_lstat,
         libc::SYS_fork,
@@ -252,6 +297,12 @@ fn forbidden() -> Vec<libc::c_long> {
         libc::SYS_fsmount,
         libc::SYS_fspick,
         libc::SYS_mount_setattr,
+        // By chroot the names of sockets are those of the whole system.
+        libc::SYS_bind,
+        libc::SYS_connect,
+        libc::SYS_listen,
+        libc::SYS_accept,
+        libc::SYS_accept4,
         libc::SYS_unshare,
         libc::SYS_setns,
         libc::SYS_open_by_handle_at,

@@ -54,6 +54,11 @@ impl PrivateDirectory {
         }
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the inner one is.
     pub(super) fn inner(&self) -> PathBuf {
         self.path.join(INNER)

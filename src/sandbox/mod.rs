@@ -8,7 +8,9 @@
 
 mod budget;
 mod calls;
+mod control_group;
 mod directory;
+mod executable;
 mod filter;
 pub mod helper;
 mod output;
@@ -33,7 +35,7 @@ use protocol::{Beginning, Room, Task};
 use records::Records;
 use session::{Begun, Finished, Session};
 use spool::Spool;
-use workroot::{Workroot, WorkrootError, WorkrootLimits};
+use workroot::{Trust, Workroot, WorkrootError, WorkrootLimits};
 
 /// How programs are shut in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,16 +64,16 @@ pub struct SandboxOptions {
     pub memory: Option<u64>,
 }
 
-/// What a program may use before it is ended.
+/// What programs may use before they are ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Limits {
-    /// How long it may take.
+    /// How long each may take.
     pub time: Duration,
     /// How many processes and threads there may be at a time.
     pub processes: u32,
     /// How many bytes of memory they may have together.
     pub memory: u64,
-    /// How many bytes it may add to the root filesystem.
+    /// How many bytes all programs that run in a sandbox, one after another, may add to the root filesystem.
     pub space: u64,
 }
 
@@ -98,11 +100,25 @@ pub enum Ended {
     /// It could not be executed; what the system said.
     NotExecuted(String),
     /// It took longer than it may.
-    TooLong,
+    TooLong {
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// It had more processes and threads than it may.
+    TooManyProcesses {
+        /// How many it may have at a time.
+        limit: u32,
+    },
     /// It used more memory than it may.
-    TooMuchMemory,
-    /// It wrote more than it may.
-    TooMuchSpace,
+    TooMuchMemory {
+        /// How many bytes it may use.
+        limit: u64,
+    },
+    /// It wrote more than programs may.
+    TooMuchSpace {
+        /// How many bytes all programs may add together.
+        limit: u64,
+    },
 }
 
 /// What came of a program.
@@ -240,7 +256,8 @@ impl Sandbox {
             Some(running) => running,
             None => self.start(tree, reporter)?,
         };
-        running.make_room(tree, self.options.limits.space)?;
+        let spent = running.workroot.counters().pulled_bytes;
+        running.make_room(tree, self.options.limits.space.saturating_sub(spent))?;
         running.workroot.push(tree, &mut running.records)?;
         let limits = &self.options.limits;
         let task = Task {
@@ -253,14 +270,16 @@ impl Sandbox {
                 memory: limits.memory.min(budget::available().unwrap_or(u64::MAX)),
                 ..limits.clone()
             },
+            spent,
             records: running.records.take_changes(),
         };
         reporter.begin_file(Step::Stage, program.name, None);
         let finished = running.session.run(task, reporter);
         reporter.end_file(Step::Stage, program.name);
-        let Finished { ended, output, records } = finished?;
+        let Finished { ended, output, records, maps_files } = finished?;
         running.records.apply(records);
-        running.workroot.pull(tree, &mut running.records)?;
+        let trust = if maps_files { Trust::Nothing } else { Trust::Times };
+        running.workroot.pull(tree, &mut running.records, trust)?;
         self.counters = Counters { runs: self.counters.runs + 1, ..running.workroot.counters() };
         self.running = Some(running);
         Ok(Run { ended, output })
@@ -279,7 +298,7 @@ impl Sandbox {
         let room = room_for(tree, limits.space, budget);
         let fits = room.bytes <= budget;
         let in_namespaces = if fits { Beginning::InMemory(room) } else { Beginning::OnDisk };
-        let start = |beginning| Session::start(helper, &place.inner(), beginning);
+        let start = |beginning| Session::start(helper, &place, beginning);
         let (beginning, started) = match confinement {
             Confinement::Namespaces => (in_namespaces, start(in_namespaces)),
             Confinement::Chroot => (Beginning::Chroot, start(Beginning::Chroot)),

@@ -67,6 +67,8 @@ pub(super) struct Task {
     pub(super) arguments: Vec<String>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) limits: Limits,
+    /// How many bytes of the space for all programs have been used by earlier ones.
+    pub(super) spent: u64,
     /// What was recorded of the workroot since the last run.
     pub(super) records: Vec<(InodeKey, Record)>,
 }
@@ -87,6 +89,8 @@ pub(super) enum Reply {
         ended: Ended,
         /// What it recorded.
         records: Vec<(InodeKey, Record)>,
+        /// Whether a file was mapped as shared memory.
+        maps_files: bool,
     },
     /// It cannot be done.
     Failed(Failure),

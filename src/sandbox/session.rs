@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 
+use super::control_group;
+use super::directory::PrivateDirectory;
+use super::executable::Executable;
 use super::helper;
 use super::output::Output;
 use super::protocol::{self, Beginning, Failure, Reply, Request, Room, Task, wait_for};
@@ -26,6 +29,8 @@ use crate::report::{Reporter, Step};
 
 /// How long after a program's time the helper may take to end it.
 const GRACE: Duration = Duration::from_secs(60);
+/// How long the kernel may refuse to execute a copy of the helper because it is open for writing.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How often is looked whether the helper has ended.
 const SHORT: Duration = Duration::from_millis(2);
 /// How often the user's wish to stop is asked for.
@@ -52,6 +57,8 @@ pub(super) struct Finished {
     pub(super) ended: Ended,
     pub(super) output: Vec<String>,
     pub(super) records: Vec<(InodeKey, Record)>,
+    /// Whether a file was mapped as shared memory.
+    pub(super) maps_files: bool,
 }
 
 /// Why a helper does not do what it is asked.
@@ -74,25 +81,21 @@ impl SessionError {
 }
 
 impl Session {
-    /// Starts the program `helper` in `directory`; returns the session and what it has.
+    /// Starts a copy of the program `helper` in `place`; returns the session and what it has.
     pub(super) fn start(
         helper: &Path,
-        directory: &Path,
+        place: &PrivateDirectory,
         beginning: Beginning,
     ) -> Result<Begun, SessionError> {
-        let (ours, theirs) = UnixStream::pair().map_err(SessionError::Lost)?;
-        let process = Command::new(helper)
-            .arg0(env!("CARGO_PKG_NAME"))
-            .arg(helper::ARGUMENT)
-            .current_dir(directory)
-            .env_clear()
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // What the terminal says to the composer's processes is the composer's to pass on.
-            .process_group(0)
-            .spawn()
-            .map_err(Failure::at(format!("start {}", helper.display())))
+        let in_memory = Executable::in_memory(helper).and_then(|copy| spawn(&copy, place));
+        let (process, ours) = in_memory
+            .or_else(|first| {
+                let on_disk = Executable::on_disk(helper, place.path()).and_then(|copy| spawn(&copy, place));
+                on_disk.map_err(|second| {
+                    let reason = io::Error::other(format!("in memory: {first}; on disk: {second}"));
+                    Failure::at(format!("start a copy of {}", helper.display()))(reason)
+                })
+            })
             .map_err(SessionError::Refused)?;
         let session = Self { process, socket: ours };
         protocol::send(&session.socket, &Request::Begin(beginning), &[]).map_err(SessionError::Lost)?;
@@ -156,8 +159,8 @@ impl Session {
             }
         }
         match reply {
-            Some(Reply::Done { ended, records }) => {
-                Ok(Finished { ended, output: output.finish(reporter), records })
+            Some(Reply::Done { ended, records, maps_files }) => {
+                Ok(Finished { ended, output: output.finish(reporter), records, maps_files })
             }
             _ => Err(failed(&out_of_turn())),
         }
@@ -193,12 +196,41 @@ impl Session {
         // It is gone already, or it goes now; both are what is wanted.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        control_group::remove_unused();
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Starts `copy` as a helper in `place`; returns its process and our end of the socket.
+fn spawn(copy: &Executable, place: &PrivateDirectory) -> Result<(Child, UnixStream), Failure> {
+    let begun = Instant::now();
+    loop {
+        let (ours, theirs) = UnixStream::pair().map_err(Failure::at("make a pair of sockets"))?;
+        let spawned = Command::new(copy.path())
+            .arg0(env!("CARGO_PKG_NAME"))
+            .arg(helper::ARGUMENT)
+            .current_dir(place.inner())
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // What the terminal says to the composer's processes is the composer's to pass on.
+            .process_group(0)
+            .spawn();
+        match spawned {
+            // A process that another thread starts has the file open for writing until it executes its program.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && begun.elapsed() < PATIENCE => {
+                std::thread::sleep(SHORT);
+            }
+            spawned => {
+                return spawned.map(|process| (process, ours)).map_err(Failure::at("execute it"));
+            }
+        }
     }
 }
 

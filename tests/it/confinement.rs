@@ -232,7 +232,11 @@ impl Reporter for Watching {
 
 /// The archive that the library makes of the request `name` in namespaces, with that much memory for a workroot, and
 /// for each script that ran whether it did on disk.
-fn built_with_memory(dir: &Dir, name: &str, memory: Option<u64>) -> (Vec<u8>, BTreeMap<String, bool>) {
+pub(crate) fn built_with_memory(
+    dir: &Dir,
+    name: &str,
+    memory: Option<u64>,
+) -> (Vec<u8>, BTreeMap<String, bool>) {
     let (place, output) = (Dir::new(), dir.join("image.tar"));
     let profile = dir.join(format!("{name}.toml"));
     let found = profile::find(profile.to_str().unwrap(), Path::new(""), BUILT_INS).unwrap();

@@ -1,7 +1,7 @@
 //! What the supervisor answers to each system call that it is asked about.
 //!
-//! An owner, a device or an attribute that is given is recorded of the inode, and told to whoever asks; everything else is
-//! left to the kernel. Paths are resolved here as the kernel would for the caller: from its directories, below the same
+//! An owner, a device or an attribute that is given is recorded of the inode, and told to whoever asks; modes and times
+//! are made ([`super::metadata`]). Paths are resolved here as the kernel would for the caller: from its directories, below the same
 //! root, by one lookup whose result is held, so that nothing changes between a look and what is done.
 //!
 //! A call that only asks and of which nothing is recorded is made by the kernel. Then the caller may change its
@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use super::memory::Memory;
 use super::pins::Pins;
+use super::root_mounts::RootMounts;
 use super::{MACHINE_NAME, census};
 use crate::archive::table;
 use crate::sandbox::records::{InodeKey, Record, RecordedDevice, Records};
@@ -40,6 +41,8 @@ pub(super) struct Answers<'a> {
     pub(super) listener: BorrowedFd<'a>,
     /// What the system says of processes.
     pub(super) proc: BorrowedFd<'a>,
+    /// What may be changed.
+    pub(super) root_mounts: &'a RootMounts,
     /// What is recorded.
     pub(super) records: &'a mut Records,
     /// What was recorded last is held.
@@ -48,7 +51,7 @@ pub(super) struct Answers<'a> {
 
 /// A file that a call names.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+pub(super) enum Place {
     /// By a descriptor.
     Descriptor(i32),
     /// By a path from a directory; whether a link at its end is followed, and whether an empty path is the directory.
@@ -75,6 +78,9 @@ impl Answers<'_> {
     fn decide(&mut self, call: &Notification) -> Result<Answer, Errno> {
         let [a, b, c, d, e, _] = call.arguments;
         let of = Caller { memory: Memory { thread: call.thread, proc: self.proc }, id: call.id };
+        if let Some(answer) = self.set_metadata(call, of) {
+            return answer;
+        }
         let here =
             |path, follows| Place::Path { directory: libc::AT_FDCWD, path, follows, may_be_empty: false };
         let open = Place::Descriptor(number(a));
@@ -158,7 +164,7 @@ impl Answers<'_> {
         if mode.contains(Mode::XGRP) {
             kept &= !Mode::SGID;
         }
-        if kept == mode {
+        if kept == mode || !self.root_mounts.contain(status) {
             return Ok(());
         }
         let path = format!("self/fd/{}", file.as_raw_fd());
@@ -340,7 +346,7 @@ impl Answers<'_> {
 
     /// The same for a call that changes something, which cannot be left to the kernel: the links that lead to the caller's
     /// own open files are followed.
-    fn open_to_change(&self, of: Caller<'_>, place: Place) -> Result<OwnedFd, Errno> {
+    pub(super) fn open_to_change(&self, of: Caller<'_>, place: Place) -> Result<OwnedFd, Errno> {
         self.open(of, place, own_descriptor)
     }
 
@@ -398,8 +404,8 @@ impl Answers<'_> {
 
 /// The thread that made a call, and the call.
 #[derive(Debug, Clone, Copy)]
-struct Caller<'a> {
-    memory: Memory<'a>,
+pub(super) struct Caller<'a> {
+    pub(super) memory: Memory<'a>,
     id: u64,
 }
 
@@ -411,8 +417,8 @@ fn own_descriptor(path: &[u8]) -> Option<i32> {
 }
 
 /// Which inode it is, and what the disk says of it.
-fn look(file: BorrowedFd<'_>) -> Result<(InodeKey, Statx), Errno> {
-    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+pub(super) fn look(file: BorrowedFd<'_>) -> Result<(InodeKey, Statx), Errno> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID;
     let status = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, wanted)?;
     Ok((InodeKey::of(&status), status))
 }
@@ -452,7 +458,7 @@ fn is_capability(value: &[u8]) -> bool {
 }
 
 /// That no flags are set but `known` ones.
-fn only(flags: u64, known: i32) -> Result<(), Errno> {
+pub(super) fn only(flags: u64, known: i32) -> Result<(), Errno> {
     if lower(flags) & !known.unsigned_abs() == 0 { Ok(()) } else { Err(Errno::INVAL) }
 }
 
@@ -462,10 +468,10 @@ pub(super) fn lower(argument: u64) -> u32 {
 }
 
 /// A descriptor's number.
-fn number(argument: u64) -> i32 {
+pub(super) fn number(argument: u64) -> i32 {
     lower(argument).cast_signed()
 }
 
-fn flag(flag: i32) -> u64 {
+pub(super) fn flag(flag: i32) -> u64 {
     u64::from(flag.unsigned_abs())
 }

@@ -5,9 +5,10 @@
 //!
 //! Source: proc(5).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
 use std::io::Read as _;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Dir, Mode, OFlags};
@@ -25,14 +26,17 @@ pub(super) struct Census {
     processes: Vec<i32>,
     /// How many threads they have together.
     pub(super) threads: u32,
-    /// How many bytes of memory that no file stands behind they have together, with what says where it is.
-    pub(super) memory: u64,
+    /// How many bytes of private memory they have, page tables, swap space and huge pages among them.
+    pub(super) private: u64,
+    /// How many bytes of shared memory they have mapped; what several have mapped counts several times.
+    pub(super) shared: u64,
 }
 
 struct Status {
     parent: i32,
     threads: u32,
-    memory: u64,
+    private: u64,
+    shared: u64,
     is_dead: bool,
 }
 
@@ -52,7 +56,8 @@ impl Census {
             }
             census.processes.push(*number);
             census.threads = census.threads.saturating_add(status.threads);
-            census.memory = census.memory.saturating_add(status.memory);
+            census.private = census.private.saturating_add(status.private);
+            census.shared = census.shared.saturating_add(status.shared);
         }
         census
     }
@@ -142,11 +147,12 @@ fn status(proc: BorrowedFd<'_>, number: i32) -> Option<Status> {
     let threads = field(&text, "Threads").and_then(|number| number.parse().ok()).unwrap_or(1);
     let is_over = is_over(&text);
     // A process seems to be dead when its first thread is, whatever the others do; that one has no memory any more.
-    let memory = if is_over && threads > 1 { memory_of_a_thread(proc, number) } else { memory(&text) };
+    let of_memory = if is_over && threads > 1 { status_of_a_thread(proc, number) } else { text.clone() };
     Some(Status {
         parent: field(&text, "PPid")?.parse().ok()?,
         threads,
-        memory,
+        private: bytes(&of_memory, &["RssAnon", "VmPTE", "VmSwap", "HugetlbPages"]),
+        shared: bytes(&of_memory, &["RssShmem"]),
         is_dead: is_over && threads <= 1,
     })
 }
@@ -161,25 +167,87 @@ fn is_over(text: &str) -> bool {
     matches!(field(text, "State"), Some("Z" | "X"))
 }
 
-/// The memory of a process in bytes, with what says where it is: that may be more, if all of it is the same page.
-fn memory(text: &str) -> u64 {
-    let kilobytes = |name| field(text, name).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
-    ["RssAnon", "RssShmem", "VmPTE"]
-        .into_iter()
-        .map(kilobytes)
-        .fold(0, u64::saturating_add)
-        .saturating_mul(1024)
+/// The sum of the fields `names` of a status, in bytes.
+fn bytes(text: &str, names: &[&str]) -> u64 {
+    let kilobytes =
+        |name: &&str| field(text, name).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+    names.iter().map(kilobytes).fold(0, u64::saturating_add).saturating_mul(1024)
 }
 
-/// The memory of a process whose first thread is over: all others have the same.
-fn memory_of_a_thread(proc: BorrowedFd<'_>, number: i32) -> u64 {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(threads) = rustix::fs::openat(proc, format!("{number}/task"), flags, Mode::empty()) else {
-        return 0;
-    };
+/// The status of a process whose first thread is over: all others have the same memory.
+fn status_of_a_thread(proc: BorrowedFd<'_>, number: i32) -> String {
+    let Ok(threads) = directory(proc, &format!("{number}/task")) else { return String::new() };
     let statuses = numbers_in(Dir::new(threads)).into_iter();
     let mut statuses = statuses.filter_map(|thread| read(proc, &format!("{number}/task/{thread}/status")));
-    statuses.find(|text| !is_over(text)).map_or(0, |text| memory(&text))
+    statuses.find(|text| !is_over(text)).unwrap_or_default()
+}
+
+fn directory(proc: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(proc, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// An upper bound of what the kernel allocates for `processes` besides their memory, in bytes: the buffers of their pipes
+/// and sockets, and a structure for each mapping. Descriptors that are being sent through a socket are not seen; the
+/// kernel lets a user have no more of them than of open files in a process.
+pub(super) fn kernel_memory(proc: BorrowedFd<'_>, processes: &[i32]) -> u64 {
+    let (mut buffers, mut mappings) = (HashSet::new(), 0_u64);
+    for number in processes {
+        let listed = directory(proc, &format!("{number}/fd"));
+        if let Ok(descriptors) = &listed {
+            for descriptor in numbers_in(Dir::read_from(descriptors)) {
+                let target = rustix::fs::readlinkat(descriptors, descriptor.to_string(), Vec::new());
+                buffers.extend(target.ok().as_deref().and_then(Buffer::of));
+            }
+        }
+        mappings = mappings.saturating_add(count_lines(proc, &format!("{number}/maps")));
+    }
+    buffers.iter().map(|buffer| buffer.size()).fold(mappings.saturating_mul(PER_MAPPING), u64::saturating_add)
+}
+
+/// A pipe or a socket, which buffers what is written to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Buffer {
+    Pipe(u64),
+    Socket(u64),
+}
+
+impl Buffer {
+    /// From the target of a link in `/proc/PID/fd`: `pipe:[NUMBER]` or `socket:[NUMBER]`.
+    fn of(target: &CStr) -> Option<Self> {
+        let (kind, number) = target.to_str().ok()?.strip_suffix(']')?.split_once(":[")?;
+        let number = number.parse().ok()?;
+        match kind {
+            "pipe" => Some(Self::Pipe(number)),
+            "socket" => Some(Self::Socket(number)),
+            _ => None,
+        }
+    }
+
+    /// The size of its buffer in bytes, at most.
+    fn size(self) -> u64 {
+        match self {
+            // Without privileges only a user's first pipes may be larger (`pipe-user-pages-soft`).
+            Self::Pipe(_) => 64 * 1024,
+            // The default, rounded up; programs cannot change it.
+            Self::Socket(_) => 256 * 1024,
+        }
+    }
+}
+
+/// How many bytes the kernel allocates for a mapping, at most.
+const PER_MAPPING: u64 = 1024;
+
+fn count_lines(proc: BorrowedFd<'_>, path: &str) -> u64 {
+    let Ok(file) = rustix::fs::openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else {
+        return 0;
+    };
+    let mut buffer = vec![0; 64 * 1024];
+    let mut lines = 0;
+    while let Ok(count @ 1..) = rustix::io::read(&file, buffer.as_mut_slice()) {
+        let piece = buffer.get(..count).unwrap_or_default();
+        lines += memchr::memchr_iter(b'\n', piece).count() as u64;
+    }
+    lines
 }
 
 /// The permission bits that files made by `thread` do not get.

@@ -114,6 +114,8 @@ pub(super) enum Deed<'a> {
 pub(super) struct Start<'a> {
     pub(super) deed: Deed<'a>,
     pub(super) limits: &'a Limits,
+    /// How many bytes of the space for all programs have been used by earlier ones.
+    pub(super) spent: u64,
     pub(super) output: BorrowedFd<'a>,
     pub(super) proc: BorrowedFd<'a>,
     /// Whether it sees no processes but those of the sandbox.
@@ -168,9 +170,7 @@ fn become_program(one: OneThread, start: &Start<'_>, words: &UnixStream) -> Resu
     limit(start)?;
     rustix::thread::set_no_new_privs(true).map_err(Failure::at("give up new privileges"))?;
     give_up_capabilities()?;
-    if !start.is_alone {
-        stay_below_the_root();
-    }
+    stay_below_the_root(start.is_alone);
     system::reset_signals();
     keep_nothing_open(start.proc);
 
@@ -231,7 +231,7 @@ fn limit(start: &Start<'_>) -> Result<(), Failure> {
     };
     // Of 1 byte there is no dump, and the kernel does not call the program that takes dumps either, as for 0 it would.
     set(Resource::Core, 1)?;
-    set(Resource::Fsize, limits.space)?;
+    set(Resource::Fsize, limits.space.saturating_sub(start.spent))?;
     set(Resource::Data, limits.memory)?;
     set(Resource::Nofile, OPEN_FILES)
 }
@@ -245,18 +245,17 @@ fn be_the_first_to_go(proc: BorrowedFd<'_>) {
     }
 }
 
-/// Lets nothing be reached but what is below the root directory, and no signal be sent out, whatever else may fail.
-fn stay_below_the_root() {
+/// Lets nothing be changed but what is below the root directory; a program that is not alone cannot read anything else
+/// either, nor send signals to other processes. A file of the host that can be reached is the emulator of a foreign
+/// architecture: the system opened it when it was registered (`binfmt_misc`, flag `F`).
+fn stay_below_the_root(is_alone: bool) {
     let everything = AccessFs::from_all(ABI::V5);
+    let handled = if is_alone { AccessFs::from_write(ABI::V5) } else { everything };
     let Ok(root) = PathFd::new("/") else { return };
     let restrict = || -> Result<(), RulesetError> {
-        Ruleset::default()
-            .handle_access(everything)?
-            .scope(Scope::from_all(ABI::V6))?
-            .create()?
-            .add_rule(PathBeneath::new(root, everything))?
-            .restrict_self()
-            .map(drop)
+        let rules = Ruleset::default().handle_access(handled)?;
+        let rules = if is_alone { rules } else { rules.scope(Scope::from_all(ABI::V6))? };
+        rules.create()?.add_rule(PathBeneath::new(root, handled))?.restrict_self().map(drop)
     };
     // One more wall where the system has it.
     let _ = restrict();

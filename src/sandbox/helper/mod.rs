@@ -1,9 +1,9 @@
 //! The helper: a process of its own that shuts programs in, watches over them and ends them.
 //!
-//! It is this same program, started anew, because a user namespace can only be made by a process of one thread. It gets
-//! its orders through its standard input ([`super::protocol`]), goes into the namespaces or below the root directory
-//! itself, and stays there: whatever it does for a program it does from inside, where nothing of the host can be
-//! reached. When the composer is gone it ends, and everything in it.
+//! It is this same program, started anew from a copy ([`super::executable`]), because a user namespace can only be made
+//! by a process of one thread. It gets its orders through its standard input ([`super::protocol`]), goes into the
+//! namespaces or below the root directory itself, and stays there: whatever it does for a program it does from inside,
+//! where nothing of the host can be reached. When the composer is gone it ends, and everything in it.
 //!
 //! In namespaces there are two processes: the first made the namespaces and waits, the second is the first process of
 //! the new pid namespace, with which everything in it dies.
@@ -15,10 +15,12 @@ mod census;
 mod child;
 mod chroot;
 mod memory;
+mod metadata;
 mod mounts;
 mod namespaces;
 mod pins;
 mod probe;
+mod root_mounts;
 mod supervisor;
 
 use std::ffi::OsStr;
@@ -28,13 +30,15 @@ use std::os::unix::net::UnixStream;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::control_group::ControlGroup;
 use super::protocol::{self, Beginning, Failure, Reply, Request, Room, Task};
 use super::records::Records;
 use super::system::OneThread;
 use child::{Deed, Script, Start};
 use pins::Pins;
 use probe::Findings;
-use supervisor::Supervisor;
+use root_mounts::RootMounts;
+use supervisor::{Supervisor, Watched};
 
 /// The argument that makes this program the helper.
 pub const ARGUMENT: &str = "sandbox-helper";
@@ -58,6 +62,8 @@ pub fn main() -> io::Result<()> {
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let Some((request, _)) = protocol::receive::<Request>(&socket)? else { return Ok(()) };
     let Request::Begin(beginning) = request else { return Err(io::ErrorKind::InvalidData.into()) };
+    // Before the namespaces, in which the system's groups cannot be reached.
+    let group = ControlGroup::enter();
     let begun = match beginning {
         Beginning::InMemory(room) => namespaces::enter(one, Some(room)),
         Beginning::OnDisk => namespaces::enter(one, None),
@@ -65,7 +71,7 @@ pub fn main() -> io::Result<()> {
     };
     match begun {
         Ok(Begun::Here(place)) => match probe::try_out(one, &place.kind, &socket) {
-            Ok(findings) => Helper { one, socket, place, records: Records::default() }.serve(findings),
+            Ok(findings) => Helper { one, socket, place, group, records: Records::default() }.serve(findings),
             Err(failure) => reply(&socket, &Reply::Failed(failure)),
         },
         // The other one serves.
@@ -100,7 +106,7 @@ enum PlaceKind {
     /// A directory, before it is the root directory.
     Chroot,
     /// The root directory of this process; `proc` shows the processes that it can see.
-    Entered { proc: OwnedFd, in_memory: bool, has_own_processes: bool },
+    Entered { proc: OwnedFd, root_mounts: RootMounts, in_memory: bool, has_own_processes: bool },
 }
 
 fn reply(socket: &UnixStream, reply: &Reply) -> io::Result<()> {
@@ -111,6 +117,8 @@ struct Helper {
     one: OneThread,
     socket: UnixStream,
     place: Place,
+    /// None where none can be made.
+    group: Option<ControlGroup>,
     records: Records,
 }
 
@@ -144,22 +152,21 @@ impl Helper {
 
     fn run(&mut self, mut task: Task, output: OwnedFd) -> Result<Reply, Failure> {
         self.enter()?;
-        let PlaceKind::Entered { proc, has_own_processes, in_memory } = &self.place.kind else {
+        let PlaceKind::Entered { proc, root_mounts, has_own_processes, in_memory } = &self.place.kind else {
             return Err(Failure::at("enter the root")(io::Error::from(io::ErrorKind::InvalidData)));
         };
         self.records.apply(std::mem::take(&mut task.records));
         let script = match Script::write(&task.name, &task.text) {
             Ok(script) => script,
             Err(error) => {
-                return Ok(Reply::Done {
-                    ended: super::Ended::NotExecuted(error.to_string()),
-                    records: Vec::new(),
-                });
+                let ended = super::Ended::NotExecuted(error.to_string());
+                return Ok(Reply::Done { ended, records: Vec::new(), maps_files: false });
             }
         };
         let start = Start {
             deed: Deed::Execute { script: &script, task: &task },
             limits: &task.limits,
+            spent: task.spent,
             output: output.as_fd(),
             proc: proc.as_fd(),
             is_alone: *has_own_processes,
@@ -176,29 +183,27 @@ impl Helper {
             in_memory: *in_memory,
             workroot: self.place.workroot.as_fd(),
             limits: &task.limits,
+            spent: task.spent,
+            group: self.group.as_ref(),
+            root_mounts,
             records: &mut self.records,
             pins: Pins::new(),
         };
-        let ended = supervisor.watch();
+        let watched = supervisor.watch();
         script.remove();
-        let ended = ended.map_err(Failure::at("watch over the program"))?;
-        Ok(Reply::Done { ended, records: self.records.take_changes() })
+        let Watched { ended, maps_files } = watched.map_err(Failure::at("watch over the program"))?;
+        Ok(Reply::Done { ended, records: self.records.take_changes(), maps_files })
     }
 
     /// Makes the workroot the root directory, before the first program.
     fn enter(&mut self) -> Result<(), Failure> {
-        let entered = match self.place.kind {
+        let (proc, in_memory, has_own_processes) = match self.place.kind {
             PlaceKind::Entered { .. } => return Ok(()),
-            PlaceKind::Namespaces { in_memory } => {
-                let proc = mounts::enter()?;
-                PlaceKind::Entered { proc, in_memory, has_own_processes: true }
-            }
-            PlaceKind::Chroot => {
-                let (proc, _) = chroot::enter()?;
-                PlaceKind::Entered { proc, in_memory: false, has_own_processes: false }
-            }
+            PlaceKind::Namespaces { in_memory } => (mounts::enter()?, in_memory, true),
+            PlaceKind::Chroot => (chroot::enter()?.0, false, false),
         };
-        self.place.kind = entered;
+        let root_mounts = RootMounts::find().map_err(Failure::at("look at the root directory"))?;
+        self.place.kind = PlaceKind::Entered { proc, root_mounts, in_memory, has_own_processes };
         Ok(())
     }
 }

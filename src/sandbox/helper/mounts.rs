@@ -57,7 +57,7 @@ pub(super) fn resize(room: Room) -> Result<(), Failure> {
     rustix::mount::mount_remount(".", flags, options.as_c_str()).map_err(Failure::at("resize the workroot"))
 }
 
-/// Makes the working directory the root, with what is mounted over it; returns the new `/proc`.
+/// Makes the working directory the root, with what is mounted over it; returns the helper's `/proc`.
 pub(super) fn enter() -> Result<OwnedFd, Failure> {
     let here = std::env::current_dir().map_err(Failure::at("find the workroot"))?;
     rustix::mount::mount_bind(".", ".").map_err(Failure::at("mount the workroot once more"))?;
@@ -66,6 +66,7 @@ pub(super) fn enter() -> Result<OwnedFd, Failure> {
     // The system lets only those mount a /proc who see all of one, so this comes before the old root is gone.
     let (nosuid, nodev, noexec) = (MountFlags::NOSUID, MountFlags::NODEV, MountFlags::NOEXEC);
     mount_proc(nosuid | nodev | noexec)?;
+    let proc = keep_and_cover_proc(nosuid | nodev | noexec)?;
     mount_over("dev", "tmpfs", nosuid | noexec, Some(c"mode=0755,size=4m,nr_inodes=256"))?;
     fill_dev()?;
     mount_over("tmp", "tmpfs", nosuid | nodev, Some(c"mode=1777,size=256m,nr_inodes=100000"))?;
@@ -73,8 +74,18 @@ pub(super) fn enter() -> Result<OwnedFd, Failure> {
     rustix::process::pivot_root(".", ".").map_err(Failure::at("change the root directory"))?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(Failure::at("part from the old root"))?;
     rustix::process::chdir("/").map_err(Failure::at("enter the new root"))?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open("/proc", flags, Mode::empty()).map_err(Failure::at("open /proc"))
+    Ok(proc)
+}
+
+/// Keeps `/proc` open for the helper and mounts it read-only for programs, which otherwise could change their own
+/// `oom_score_adj`. Returns the helper's.
+fn keep_and_cover_proc(flags: MountFlags) -> Result<OwnedFd, Failure> {
+    let to_open = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::open("proc", to_open, Mode::empty()).map_err(Failure::at("open /proc"))?;
+    rustix::mount::mount_bind("proc", "proc").map_err(Failure::at("mount /proc once more"))?;
+    rustix::mount::mount_remount("proc", MountFlags::BIND | MountFlags::RDONLY | flags, c"")
+        .map_err(Failure::at("protect /proc"))?;
+    Ok(proc)
 }
 
 /// Mounts over the directory `name` of the working directory, which is made if it is missing. A link is not followed.

@@ -1,4 +1,6 @@
-//! Going into namespaces of one's own: user, mount, pid, ipc, uts, network and cgroup.
+//! Going into namespaces of one's own: user, mount, pid, ipc, uts, network, cgroup and time.
+//!
+//! None of the system's namespaces is kept: a program can open its namespaces below `/proc`, and root owns the system's.
 //!
 //! In the user namespace one user and one group exist: this process's, as root. More would need subordinate ids, which
 //! not every machine has, and which this program does not use: the same way everywhere.
@@ -28,7 +30,12 @@ pub(super) fn enter(one: OneThread, room: Option<Room>) -> Result<Begun, Failure
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWNET
         | UnshareFlags::NEWCGROUP;
-    system::unshare(one, namespaces).map_err(|error| Failure::at("make namespaces")(explained(error)))?;
+    let unshared = match system::unshare(one, namespaces | UnshareFlags::NEWTIME) {
+        // Linux before 5.6 has no namespaces of time, and some are built without.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => system::unshare(one, namespaces),
+        unshared => unshared,
+    };
+    unshared.map_err(|error| Failure::at("make namespaces")(explained(error)))?;
     // Without it nobody but root may say which groups there are.
     say("/proc/self/setgroups", "deny")?;
     say("/proc/self/uid_map", &format!("0 {user} 1"))?;

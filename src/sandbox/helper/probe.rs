@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::child::{self, Deed, Start};
 use super::pins::Pins;
+use super::root_mounts::RootMounts;
 use super::supervisor::Supervisor;
 use super::{Failure, PlaceKind, chroot, mounts, working_directory};
 use crate::sandbox::protocol;
@@ -110,12 +111,14 @@ fn go_the_whole_way(one: OneThread, kind: &PlaceKind, composer: &UnixStream) -> 
         &Start {
             deed: Deed::Try(give_away),
             limits: &LIMITS,
+            spent: 0,
             output: output.as_fd(),
             proc: proc.as_fd(),
             is_alone: has_own_processes,
         },
     )?;
     let workroot = working_directory()?;
+    let root_mounts = RootMounts::find().map_err(Failure::at("look at the root directory"))?;
     let supervisor = Supervisor {
         listener,
         child,
@@ -125,10 +128,13 @@ fn go_the_whole_way(one: OneThread, kind: &PlaceKind, composer: &UnixStream) -> 
         in_memory: false,
         workroot: workroot.as_fd(),
         limits: &LIMITS,
+        spent: 0,
+        group: None,
+        root_mounts: &root_mounts,
         records: &mut Records::default(),
         pins: Pins::new(),
     };
-    match supervisor.watch().map_err(Failure::at("watch over a program"))? {
+    match supervisor.watch().map_err(Failure::at("watch over a program"))?.ended {
         Ended::Exited(0) => Ok(Findings { has_devices }),
         ended => {
             let error = io::Error::other(format!(

@@ -1,7 +1,9 @@
 //! Watching over a program until it and everything it started is dead.
 //!
 //! System calls that wait are answered, processes are counted as they are made, memory and space are looked at now and
-//! then, and time runs. When the program ends, or may not go on, all that is left is ended too: whatever stays behind
+//! then, and time runs. Memory is what the kernel charges to the control group of these processes; where there is no
+//! group, it is added up from what `/proc` reports of each process and of its open files and mappings.
+//! When the program ends, or may not go on, all that is left is ended too: whatever stays behind
 //! would still write while the root filesystem is read back.
 //!
 //! Source: `seccomp_unotify(2)`, `pidfd_open(2)`, waitpid(2); design, "Sandbox".
@@ -13,12 +15,15 @@ use std::time::{Duration, Instant};
 
 use libc::c_long;
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::StatVfs;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus};
 
 use super::answers::{Answers, lower};
 use super::census::{self, Census, Reaped};
 use super::child::{Child, Word};
 use super::pins::Pins;
+use super::root_mounts::RootMounts;
+use crate::sandbox::control_group::ControlGroup;
 use crate::sandbox::protocol::{self, wait_for};
 use crate::sandbox::records::Records;
 use crate::sandbox::system::{self, Answer, Notification};
@@ -26,6 +31,9 @@ use crate::sandbox::{Ended, Limits};
 
 /// How often memory and space are looked at.
 const TICK: Duration = Duration::from_millis(100);
+
+/// A file system in memory besides the workroot.
+const TEMPORARY: &str = "/tmp";
 
 /// How many bytes a file, a directory or a link takes on disk at least, as far as space goes: of empty ones there are only
 /// so many as well.
@@ -47,8 +55,14 @@ pub(super) struct Supervisor<'a> {
     pub(super) in_memory: bool,
     /// The root directory.
     pub(super) workroot: BorrowedFd<'a>,
-    /// What the program may use.
+    /// What programs may use.
     pub(super) limits: &'a Limits,
+    /// How many bytes of the space for all programs have been used by earlier ones.
+    pub(super) spent: u64,
+    /// The control group that accounts for memory; `None` where there is none.
+    pub(super) group: Option<&'a ControlGroup>,
+    /// The mounts on which the program may set modes and times.
+    pub(super) root_mounts: &'a RootMounts,
     /// What is recorded.
     pub(super) records: &'a mut Records,
     /// The inodes of which something was recorded last.
@@ -60,26 +74,59 @@ struct Watch {
     begun: Instant,
     looked: Instant,
     free_at_first: Free,
+    memory_at_first: Charged,
     /// No more threads are there than this.
     threads: u32,
-    /// When they were counted last, if they were as many as may be.
-    full: Option<Instant>,
+    has_too_many_threads: bool,
+    /// How many bytes of shared memory were ever mapped.
+    shared: u64,
+    /// Whether a file was mapped as shared memory.
+    maps_files: bool,
     /// It could not be executed.
     not_executed: Option<String>,
     status: Option<WaitStatus>,
 }
 
+/// What the kernel accounts for.
+#[derive(Debug, Clone, Copy)]
+struct Charged {
+    /// How many bytes the group is charged for; 0 if there is no group.
+    used: u64,
+    /// How many processes of the group were killed because its limit was reached.
+    killed: u64,
+    /// How many bytes of shared memory the whole system has.
+    shared: u64,
+}
+
+/// What came of a program.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// How it ended.
+    pub(super) ended: Ended,
+    /// Whether a file was mapped as shared memory: on a file system in memory, writes through it change no time.
+    pub(super) maps_files: bool,
+}
+
 impl Supervisor<'_> {
-    /// Watches until everything is dead, and says how the program ended.
-    pub(super) fn watch(mut self) -> io::Result<Ended> {
+    /// Watches until everything is dead, and says what came of it.
+    pub(super) fn watch(mut self) -> io::Result<Watched> {
         let process = rustix::process::pidfd_open(self.child.process, PidfdFlags::empty())?;
         let now = Instant::now();
+        let free_at_first = self.free()?;
+        if let Some(group) = self.group {
+            let files = if self.in_memory { free_at_first.bytes } else { 0 };
+            // If this fails, the group is still measured at each tick.
+            let _ = group.allow(self.limits.memory.saturating_add(files));
+        }
         let mut watch = Watch {
             begun: now,
             looked: now,
-            free_at_first: self.free()?,
+            free_at_first,
+            memory_at_first: self.charged()?,
             threads: 1,
-            full: None,
+            has_too_many_threads: false,
+            shared: 0,
+            maps_files: false,
             not_executed: None,
             status: None,
         };
@@ -89,7 +136,10 @@ impl Supervisor<'_> {
         if !all_dead {
             return Err(io::Error::other("what the program started does not end"));
         }
-        Ok(ended)
+        // However the program reacted to one of its processes being killed.
+        let was_stopped = self.charged()?.killed > watch.memory_at_first.killed;
+        let ended = if was_stopped { self.too_much_memory() } else { ended };
+        Ok(Watched { ended, maps_files: watch.maps_files })
     }
 
     fn go_on(&mut self, process: &OwnedFd, watch: &mut Watch) -> io::Result<Ended> {
@@ -126,19 +176,22 @@ impl Supervisor<'_> {
             if waits {
                 self.answer(watch)?;
             }
+            if watch.has_too_many_threads {
+                return Ok(Ended::TooManyProcesses { limit: self.limits.processes });
+            }
             self.reap(watch);
             if let Some(status) = watch.status {
-                let ended = ended(status, watch.not_executed.take());
+                let ended = self.ended(status, watch.not_executed.take());
                 // What fails because nothing more can be written often says so in many words, or in none.
                 let is_full = ended != Ended::Exited(0) && self.has_no_space_left(watch)?;
-                return Ok(if is_full { Ended::TooMuchSpace } else { ended });
+                return Ok(if is_full { self.too_much_space() } else { ended });
             }
             if is_over && !waits {
                 // Its end is known, and its status is somebody's secret: that cannot be.
                 return Err(io::ErrorKind::InvalidData.into());
             }
             if watch.begun.elapsed() >= self.limits.time {
-                return Ok(Ended::TooLong);
+                return Ok(Ended::TooLong { limit: self.limits.time });
             }
             if watch.looked.elapsed() >= TICK {
                 watch.looked = Instant::now();
@@ -172,9 +225,14 @@ impl Supervisor<'_> {
         } else if let Some((process, signal)) = sends_signal(&call) {
             // The numbers are in registers, so what is let go on is what was looked at.
             self.send_signal(&call, process, signal)
+        } else if let Some(mapping) = shares_memory(&call) {
+            // These numbers are in registers too.
+            watch.shared = watch.shared.saturating_add(mapping.length);
+            watch.maps_files |= mapping.is_of_file;
+            Answer::Continue
         } else {
-            let Self { listener, proc, records, pins, .. } = self;
-            Answers { listener: listener.as_fd(), proc: *proc, records, pins }.answer(&call)
+            let Self { listener, proc, root_mounts, records, pins, .. } = self;
+            Answers { listener: listener.as_fd(), proc: *proc, root_mounts, records, pins }.answer(&call)
         };
         system::answer(self.listener.as_fd(), call.id, answer)
     }
@@ -182,14 +240,10 @@ impl Supervisor<'_> {
     /// Whether one more process or thread may be made. Those that ended are only noticed when it matters.
     fn admit(&self, watch: &mut Watch) -> Answer {
         if watch.threads >= self.limits.processes {
-            // Who asks without end is not counted without end.
-            if watch.full.is_some_and(|full| full.elapsed() < TICK) {
-                return Answer::Error(libc::EAGAIN);
-            }
             watch.threads = Census::take(self.proc, self.has_own_processes).threads;
-            watch.full = (watch.threads >= self.limits.processes).then(Instant::now);
         }
-        if watch.full.is_some() {
+        if watch.threads >= self.limits.processes {
+            watch.has_too_many_threads = true;
             return Answer::Error(libc::EAGAIN);
         }
         watch.threads += 1;
@@ -252,27 +306,74 @@ impl Supervisor<'_> {
     }
 
     fn uses_too_much(&self, watch: &Watch) -> io::Result<Option<Ended>> {
-        if Census::take(self.proc, self.has_own_processes).memory > self.limits.memory {
-            return Ok(Some(Ended::TooMuchMemory));
+        let files =
+            if self.in_memory { watch.free_at_first.bytes.saturating_sub(self.free()?.bytes) } else { 0 };
+        let memory = match self.group {
+            Some(_) => self.charged()?.used.saturating_sub(watch.memory_at_first.used).saturating_sub(files),
+            None => self.counted(watch, files),
+        };
+        if memory > self.limits.memory {
+            return Ok(Some(self.too_much_memory()));
         }
-        Ok(self.has_no_space_left(watch)?.then_some(Ended::TooMuchSpace))
+        Ok(self.has_no_space_left(watch)?.then(|| self.too_much_space()))
+    }
+
+    /// How many bytes of memory the processes have, from what `/proc` and the system report; `files` is what the workroot
+    /// has grown by, if it is in memory.
+    fn counted(&self, watch: &Watch, files: u64) -> u64 {
+        let census = Census::take(self.proc, self.has_own_processes);
+        // Shared memory stays allocated when no process has it mapped. It is at most what the program ever mapped, and at
+        // most what the whole system has more of.
+        let come = shared_memory().saturating_sub(watch.memory_at_first.shared).saturating_sub(files);
+        let shared = census.shared.max(come.min(watch.shared));
+        let of_kernel = census::kernel_memory(self.proc, census.processes());
+        census.private.saturating_add(shared).saturating_add(of_kernel)
+    }
+
+    fn charged(&self) -> io::Result<Charged> {
+        let shared = shared_memory();
+        Ok(match self.group {
+            Some(group) => Charged { used: group.used()?, killed: group.killed()?, shared },
+            None => Charged { used: 0, killed: 0, shared },
+        })
+    }
+
+    fn too_much_memory(&self) -> Ended {
+        Ended::TooMuchMemory { limit: self.limits.memory }
+    }
+
+    fn too_much_space(&self) -> Ended {
+        Ended::TooMuchSpace { limit: self.limits.space }
     }
 
     fn has_no_space_left(&self, watch: &Watch) -> io::Result<bool> {
-        let Free { bytes, entries } = self.free()?;
+        // In namespaces it is a file system of its own.
+        if self.has_own_processes && Free::of(&rustix::fs::statvfs(TEMPORARY)?).is_none() {
+            return Ok(true);
+        }
         Ok(if self.in_memory {
-            bytes == 0 || entries == 0
+            self.free()?.is_none()
         } else {
-            let before = watch.free_at_first;
+            let (before, Free { bytes, entries }) = (watch.free_at_first, self.free()?);
             let entries = before.entries.saturating_sub(entries).saturating_mul(PER_ENTRY);
-            before.bytes.saturating_sub(bytes).saturating_add(entries) > self.limits.space
+            let used = before.bytes.saturating_sub(bytes).saturating_add(entries);
+            used > self.limits.space.saturating_sub(self.spent)
         })
     }
 
     /// What the workroot's file system has left.
     fn free(&self) -> io::Result<Free> {
-        let system = rustix::fs::fstatvfs(self.workroot)?;
-        Ok(Free { bytes: system.f_bavail.saturating_mul(system.f_frsize), entries: system.f_favail })
+        Ok(Free::of(&rustix::fs::fstatvfs(self.workroot)?))
+    }
+
+    fn ended(&self, status: WaitStatus, not_executed: Option<String>) -> Ended {
+        match (not_executed, status.exit_status(), status.terminating_signal()) {
+            (Some(error), ..) => Ended::NotExecuted(error),
+            (None, Some(status), _) => Ended::Exited(u8::try_from(status & 0xff).unwrap_or(u8::MAX)),
+            // It wrote a larger file than it may.
+            (None, None, Some(libc::SIGXFSZ)) => self.too_much_space(),
+            (None, None, signal) => Ended::Killed(signal.unwrap_or_default()),
+        }
     }
 }
 
@@ -283,14 +384,34 @@ struct Free {
     entries: u64,
 }
 
-fn ended(status: WaitStatus, not_executed: Option<String>) -> Ended {
-    match (not_executed, status.exit_status(), status.terminating_signal()) {
-        (Some(error), ..) => Ended::NotExecuted(error),
-        (None, Some(status), _) => Ended::Exited(u8::try_from(status & 0xff).unwrap_or(u8::MAX)),
-        // It wrote a larger file than it may.
-        (None, None, Some(libc::SIGXFSZ)) => Ended::TooMuchSpace,
-        (None, None, signal) => Ended::Killed(signal.unwrap_or_default()),
+impl Free {
+    fn of(system: &StatVfs) -> Self {
+        Self { bytes: system.f_bavail.saturating_mul(system.f_frsize), entries: system.f_favail }
     }
+
+    fn is_none(self) -> bool {
+        self.bytes == 0 || self.entries == 0
+    }
+}
+
+/// How many bytes of shared memory, files on file systems in memory among them, the whole system has.
+fn shared_memory() -> u64 {
+    let system = rustix::system::sysinfo();
+    system.sharedram.saturating_mul(system.mem_unit.into())
+}
+
+/// A mapping of shared memory.
+#[derive(Debug, Clone, Copy)]
+struct Mapping {
+    length: u64,
+    is_of_file: bool,
+}
+
+/// The mapping that the call makes, if it makes one.
+fn shares_memory(call: &Notification) -> Option<Mapping> {
+    let [_, length, _, flags, ..] = call.arguments;
+    (c_long::from(call.call) == libc::SYS_mmap)
+        .then(|| Mapping { length, is_of_file: lower(flags) & libc::MAP_ANONYMOUS.unsigned_abs() == 0 })
 }
 
 /// Whether the call makes a process or a thread.

@@ -55,6 +55,11 @@ impl Disk {
         self.writer.set_mode(path.as_str(), mode)
     }
 
+    /// Whether the file system's times of change are finer than seconds, as far as those that were seen show.
+    pub(super) fn tells_times_apart(&self) -> bool {
+        self.newest.1 != 0
+    }
+
     pub(super) fn clear(&mut self) -> Result<(), FileError> {
         self.writer.clear()
     }

@@ -51,19 +51,30 @@ pub struct Workroot {
     spool: Spool,
     limits: WorkrootLimits,
     counters: Counters,
+    /// How many names programs made.
+    made: usize,
 }
 
-/// What a program may leave in a workroot.
+/// What programs may leave in a workroot.
 #[derive(Debug, Clone)]
 pub struct WorkrootLimits {
-    /// How deep the directories that it makes may be in one another.
+    /// How deep the directories that they make may be in one another.
     pub depth: usize,
-    /// How many names may come to those that were there.
+    /// How many names all of them together may make.
     pub names: usize,
-    /// How many bytes the files it makes or changes may have together.
+    /// How many bytes the files that they make or change may have together, each time that they do.
     pub bytes: u64,
     /// The time, in seconds since 1970, of what has none in the tree.
     pub epoch: i64,
+}
+
+/// How a pull finds out whether the content of a file was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// By its status: no file was mapped as shared memory, so every write changes its time of change.
+    Times,
+    /// By its bytes: on a file system in memory, what is written through shared memory changes no time.
+    Nothing,
 }
 
 /// What a program did.
@@ -83,7 +94,7 @@ impl Workroot {
     /// A workroot in `directory`, which is empty, on one file system, and its owner the one who calls.
     pub fn new(directory: OwnedFd, spool: Spool, limits: WorkrootLimits) -> Self {
         let disk = Disk::new(directory, limits.epoch);
-        Self { disk, memory: Memory::default(), spool, limits, counters: Counters::default() }
+        Self { disk, memory: Memory::default(), spool, limits, counters: Counters::default(), made: 0 }
     }
 
     /// Writes what is newer in `tree` than on the disk, in the order of paths, and records what the disk cannot say.
@@ -97,10 +108,20 @@ impl Workroot {
     }
 
     /// Takes over into `tree`, which is as it was last pushed, what a program changed on the disk.
-    pub fn pull(&mut self, tree: &mut Tree, records: &mut Records) -> Result<Pulled, WorkrootError> {
+    pub fn pull(
+        &mut self,
+        tree: &mut Tree,
+        records: &mut Records,
+        trust: Trust,
+    ) -> Result<Pulled, WorkrootError> {
         self.disk.writer.look_anew();
-        let mut walk = pull::Walk::new(&mut self.disk, &self.memory, records, &mut self.spool, &self.limits);
+        // Where times have whole seconds, a change within the second of the push has no later time.
+        let trust = if self.disk.tells_times_apart() { trust } else { Trust::Nothing };
+        let Self { disk, memory, spool, limits, counters, made, .. } = self;
+        let before = pull::Before { trust, bytes: counters.pulled_bytes, names: *made };
+        let mut walk = pull::Walk::new(disk, memory, records, spool, limits, before);
         walk.run()?;
+        *made = walk.names_made();
         let (pulled, bytes, found) = walk.adopt(tree)?;
         self.memory = found;
         let entries = [&pulled.made, &pulled.changed, &pulled.removed].map(|paths| paths.len() as u64);

@@ -1,17 +1,21 @@
 //! Finding what a program changed: one walk over the workroot.
 //!
-//! What is as it was costs one call. Of the rest everything is read, files to the spool. Modes that keep their owner
+//! An unchanged entry costs one call, and where times do not show changes ([`Trust`]) the digest of its content. Of the
+//! rest everything is read, files to the spool. Modes that keep their owner
 //! out are changed for that; those of directories until the walk and what follows it are over.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read as _;
 
 use rustix::fs::FileType;
 
 use super::disk::{Disk, Opened};
 use super::memory::{Facts, Known, Memory, Status};
-use super::{BACKUPS, MOUNT_POINTS, SCRIPTS, WorkrootError, WorkrootLimits};
+use super::{BACKUPS, MOUNT_POINTS, SCRIPTS, Trust, WorkrootError, WorkrootLimits};
 use crate::archive::table::{may_be_attribute, may_be_target};
 use crate::content::Content;
+use crate::digest::Sha256Hasher;
 use crate::path::TreePath;
 use crate::root::FileError;
 use crate::sandbox::records::{InodeKey, Record, Records};
@@ -22,6 +26,8 @@ use crate::tree::{Device, InodeKind, Mode, Owner, Xattrs};
 const SET_GROUP_ID: u32 = 0o2000;
 /// What lets the owner read a file.
 const OWNER_READS: u32 = 0o400;
+/// How much is read at a time.
+const BUFFER: usize = 128 * 1024;
 /// The attribute that is gone when a file is written to.
 const CAPABILITY: &str = "security.capability";
 
@@ -43,10 +49,23 @@ pub(super) struct Walk<'a> {
     pub(super) opened: Opened,
     /// How many names were found.
     names: usize,
-    /// How many of them are new.
+    /// How many of them are new, and how many were in earlier walks.
     new_names: usize,
+    /// What was known before this walk.
+    before: Before,
     /// How many bytes went to the spool.
     pub(super) bytes: u64,
+}
+
+/// What was known before a walk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    /// How changes of content are found.
+    pub(super) trust: Trust,
+    /// How many bytes went to the spool in earlier walks.
+    pub(super) bytes: u64,
+    /// How many names earlier walks found to be new.
+    pub(super) names: usize,
 }
 
 /// What is to be done with something that was found.
@@ -68,6 +87,7 @@ impl<'a> Walk<'a> {
         records: &'a mut Records,
         spool: &'a mut Spool,
         limits: &'a WorkrootLimits,
+        before: Before,
     ) -> Self {
         Self {
             disk,
@@ -82,9 +102,15 @@ impl<'a> Walk<'a> {
             opened: Opened::default(),
             // The root's.
             names: 1,
-            new_names: 0,
+            new_names: before.names,
+            before,
             bytes: 0,
         }
+    }
+
+    /// How many names were new in this walk and those before.
+    pub(super) fn names_made(&self) -> usize {
+        self.new_names
     }
 
     /// Finds everything.
@@ -180,19 +206,26 @@ impl<'a> Walk<'a> {
         let memory = self.memory;
         let known = memory.inodes.get(&status.key);
         let record = self.records.get(status.key);
+        let record = record.cloned();
+        let as_it_was = match known.filter(|known| known.status == status) {
+            Some(known) => self.content_as_it_was(path, known)?,
+            None => None,
+        };
+        let status = as_it_was.clone().unwrap_or(status);
         if let Some(known) = known
-            && known.status == status
-            && known.facts.are_recorded_as(record)
+            && as_it_was.is_some()
+            && known.facts.are_recorded_as(record.as_ref())
         {
-            self.found.insert(path.clone(), known.clone());
+            self.found.insert(path.clone(), Known { status, ..known.clone() });
             return Ok(());
         }
-        let mut record = record.cloned().unwrap_or_else(|| match known {
+        let mut record = record.unwrap_or_else(|| match known {
             None => Record { gid: group.unwrap_or_default(), ..Record::default() },
             Some(_) => Record::default(),
         });
         self.changed.insert(status.key);
-        let (kind, status) = self.kind(path, status, known, &record)?;
+        let unchanged = known.filter(|_| as_it_was.is_some());
+        let (kind, status) = self.kind(path, status, known, unchanged, &record)?;
         if let Some(known) = known
             && matches!(kind, InodeKind::File(_))
             && known.facts.kind != kind
@@ -215,12 +248,13 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// What is at `path`, and what the disk says of it after it was read.
+    /// What is at `path`, and what the disk says of it after it was read. Of what is `unchanged` nothing is read.
     fn kind(
         &mut self,
         path: &TreePath,
         status: Status,
         known: Option<&Known>,
+        unchanged: Option<&Known>,
         record: &Record,
     ) -> Result<(InodeKind, Status), WorkrootError> {
         let kind = match status.kind {
@@ -234,7 +268,7 @@ impl<'a> Walk<'a> {
                     let kind = if device.block { InodeKind::BlockDevice } else { InodeKind::CharacterDevice };
                     return Ok((kind(numbers), status));
                 }
-                if let Some(known) = known.filter(|known| known.status == status) {
+                if let Some(known) = unchanged {
                     return Ok((known.facts.kind.clone(), status));
                 }
                 return self.content(path, status, known);
@@ -257,22 +291,12 @@ impl<'a> Walk<'a> {
         status: Status,
         known: Option<&Known>,
     ) -> Result<(InodeKind, Status), WorkrootError> {
-        let left = self.limits.bytes.saturating_sub(self.bytes);
+        let left = self.limits.bytes.saturating_sub(self.before.bytes).saturating_sub(self.bytes);
         if status.size > left {
             let limit = self.limits.bytes;
             return Err(WorkrootError::TooManyBytes { path: path.clone(), length: status.size, limit });
         }
-        let is_closed = status.mode & OWNER_READS == 0;
-        if is_closed {
-            self.disk.set_mode(path, status.mode | OWNER_READS)?;
-        }
-        let file = self.disk.writer.open_file(path.as_str())?;
-        let status = if is_closed {
-            self.disk.set_mode(path, status.mode)?;
-            self.disk.status(path)?
-        } else {
-            status
-        };
+        let (file, status) = self.open(path, status)?;
         let copied = self.spool.copy(file, status.size).map_err(|error| match error {
             SpoolError::Read(error) => {
                 FileError::on("read", &self.disk.writer.path().join(path.as_str()))(error)
@@ -286,6 +310,37 @@ impl<'a> Walk<'a> {
             copied.keep()
         });
         Ok((InodeKind::File(content), status))
+    }
+}
+
+impl Walk<'_> {
+    /// Opens a file, which may be closed to its owner; what the disk says of it then.
+    fn open(&mut self, path: &TreePath, status: Status) -> Result<(File, Status), FileError> {
+        if status.mode & OWNER_READS != 0 {
+            return Ok((self.disk.writer.open_file(path.as_str())?, status));
+        }
+        self.disk.set_mode(path, status.mode | OWNER_READS)?;
+        let file = self.disk.writer.open_file(path.as_str())?;
+        self.disk.set_mode(path, status.mode)?;
+        Ok((file, self.disk.status(path)?))
+    }
+
+    /// The status of what has the status of `known`, if it has the same content too; `None` if its content was changed.
+    fn content_as_it_was(&mut self, path: &TreePath, known: &Known) -> Result<Option<Status>, FileError> {
+        let status = known.status.clone();
+        let content = content_of(known).filter(|_| self.before.trust == Trust::Nothing);
+        let Some(content) = content else { return Ok(Some(status)) };
+        let (mut file, status) = self.open(path, status)?;
+        let mut hasher = Sha256Hasher::default();
+        let mut buffer = vec![0; BUFFER];
+        let place = self.disk.writer.path().join(path.as_str());
+        loop {
+            match file.read(&mut buffer).map_err(FileError::on("read", &place))? {
+                0 => break,
+                count => hasher.update(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+        Ok((hasher.finish() == content.digest()).then_some(status))
     }
 }
 

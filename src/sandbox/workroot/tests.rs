@@ -108,14 +108,14 @@ impl Bench {
     }
 
     fn pull(&mut self) -> Pulled {
-        let pulled = self.workroot.pull(&mut self.tree, &mut self.records).unwrap();
+        let pulled = self.workroot.pull(&mut self.tree, &mut self.records, Trust::Times).unwrap();
         self.check();
         pulled
     }
 
     fn refused(&mut self) -> WorkrootError {
         let before = self.tree.clone();
-        let error = self.workroot.pull(&mut self.tree, &mut self.records).unwrap_err();
+        let error = self.workroot.pull(&mut self.tree, &mut self.records, Trust::Times).unwrap_err();
         let same = before.entries().zip(self.tree.entries()).all(|(one, other)| one == other);
         assert!(same && before.len() == self.tree.len(), "the tree was changed: {error}");
         error
@@ -165,7 +165,7 @@ impl Bench {
         if backups == 0 {
             assert_eq!(listing(&self.place.path().join("root")), disk);
         }
-        let pulled = self.workroot.pull(&mut self.tree, &mut self.records).unwrap();
+        let pulled = self.workroot.pull(&mut self.tree, &mut self.records, Trust::Times).unwrap();
         assert_eq!(Pulled { sockets: Vec::new(), ..pulled }, Pulled::default());
     }
 }
@@ -206,7 +206,7 @@ fn a_directory_that_took_the_place_of_another_is_looked_at_anew() {
     fs::create_dir(bench.at("d")).unwrap();
     File::create(bench.at("d/new")).unwrap().write_all(b"new").unwrap();
 
-    let pulled = bench.workroot.pull(&mut bench.tree, &mut bench.records).unwrap();
+    let pulled = bench.workroot.pull(&mut bench.tree, &mut bench.records, Trust::Times).unwrap();
 
     assert_eq!((pulled.made, pulled.removed), (vec![path("d/new")], vec![path("d/old")]));
     bench.check();
@@ -236,6 +236,71 @@ fn the_disk_is_what_the_tree_says_and_what_it_cannot_say_is_recorded() {
     let capability = record("usr/bin/capable").unwrap().xattrs;
     assert_eq!(capability.into_iter().collect::<Vec<_>>(), [("security.capability".into(), vec![1])]);
     assert_eq!(record("etc/passwd"), None);
+}
+
+/// Changes what is in a file and leaves its status as it was, as a write through shared memory does to a file that is in
+/// memory: it is written, and then what is remembered of it is what it is now.
+fn write_unnoticed(bench: &mut Bench, name: &str, text: &str) {
+    let key = bench.key(name);
+    let mode = bench.workroot.memory.inodes[&key].status.mode;
+    bench.chmod(name, 0o600);
+    bench.write(name, text);
+    bench.chmod(name, mode);
+    let status = bench.workroot.disk.status(&path(name)).unwrap();
+    bench.workroot.memory.inodes.get_mut(&key).unwrap().status = status;
+}
+
+#[test]
+fn where_times_do_not_tell_what_changed_the_bytes_do() {
+    let mut bench = Bench::full();
+    for (name, text) in
+        [("etc/passwd", "root:y:0:0\n"), ("usr/bin/first", "LINKED"), ("var/log/secret/file", "CLOSED")]
+    {
+        write_unnoticed(&mut bench, name, text);
+    }
+    let mut deaf = bench.tree.clone();
+    let pulled = bench.workroot.pull(&mut deaf, &mut bench.records, Trust::Times).unwrap();
+    assert_eq!(pulled, Pulled::default());
+
+    let pulled = bench.workroot.pull(&mut bench.tree, &mut bench.records, Trust::Nothing).unwrap();
+
+    let changed = ["etc/passwd", "usr/bin/first", "usr/bin/second", "var/log/secret/file"];
+    assert_eq!(names(&pulled.changed), changed);
+    assert_eq!(bench.text("etc/passwd"), "root:y:0:0\n");
+    assert_eq!(
+        (bench.text("usr/bin/second"), bench.text("var/log/secret/file")),
+        ("LINKED".into(), "CLOSED".into())
+    );
+    assert_eq!((bench.get("etc/passwd").mtime, bench.get("var/log/secret/file").mode), (None, Mode::new(0)));
+    bench.check();
+    let before = bench.tree.clone();
+    let pulled = bench.workroot.pull(&mut bench.tree, &mut bench.records, Trust::Nothing).unwrap();
+    assert_eq!(pulled, Pulled::default());
+    assert!(before.entries().eq(bench.tree.entries()));
+    bench.check();
+}
+
+#[test]
+fn programs_share_what_they_may_leave() {
+    let mut bench = Bench::full();
+    let half = "x".repeat(600 << 10);
+    bench.write("var/first", &half);
+    bench.pull();
+    bench.write("var/second", &half);
+    let error = bench.refused();
+    assert!(matches!(error, WorkrootError::TooManyBytes { .. }), "{error}");
+
+    let mut bench = Bench::full();
+    for round in 0..2 {
+        for number in 0..600 {
+            bench.write(&format!("var/{round}-{number}"), "");
+        }
+        if round == 0 {
+            bench.pull();
+        }
+    }
+    let error = bench.refused();
+    assert!(matches!(error, WorkrootError::TooManyNames { .. }), "{error}");
 }
 
 #[test]
@@ -567,7 +632,7 @@ fn a_change_right_after_a_push_is_never_missed() {
         old.set_modified(time).unwrap();
         drop(old);
         assert_eq!(
-            names(&bench.workroot.pull(&mut bench.tree, &mut bench.records).unwrap().changed),
+            names(&bench.workroot.pull(&mut bench.tree, &mut bench.records, Trust::Times).unwrap().changed),
             ["file"]
         );
     }
@@ -596,7 +661,10 @@ fn how_long_five_thousand_unchanged_entries_take() {
     bench.push();
     time("push of 5,000 entries", began);
     let began = Instant::now();
-    assert_eq!(bench.workroot.pull(&mut bench.tree, &mut bench.records).unwrap(), Pulled::default());
+    assert_eq!(
+        bench.workroot.pull(&mut bench.tree, &mut bench.records, Trust::Times).unwrap(),
+        Pulled::default()
+    );
     time("pull of 5,000 unchanged entries", began);
     let began = Instant::now();
     bench.push();

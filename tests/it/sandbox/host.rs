@@ -1,5 +1,6 @@
 //! The system outside the sandbox: what an attack is aimed at, and whether it is as it was.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use apkcompose::digest::Sha256;
 
 use crate::support::command::Dir;
 use crate::support::files;
@@ -84,6 +87,10 @@ impl Host {
             write!(told, " {name}={number}").unwrap();
         }
         let disk = fs::metadata(self.place.path()).unwrap().dev();
+        for kind in files::names(Path::new("/proc/self/ns")) {
+            let namespace = fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+            write!(told, " ns-{kind}={}", namespace.display()).unwrap();
+        }
         write!(told, " disk-major={} disk-minor={}", rustix::fs::major(disk), rustix::fs::minor(disk))
             .unwrap();
         told
@@ -148,6 +155,28 @@ fn made_queue(option: &str) -> String {
     let made = Command::new("ipcmk").arg(option).output().unwrap();
     let text = String::from_utf8(made.stdout).unwrap();
     text.split_whitespace().last().unwrap_or_else(|| panic!("ipcmk {option} says nothing")).to_owned()
+}
+
+/// What can be said of everything at `path`, a line each: its mode, owner, times and content. A directory that others
+/// write to has a name and no time.
+pub(super) fn described(path: &Path) -> BTreeMap<PathBuf, String> {
+    let mut described = BTreeMap::new();
+    let mut left = vec![path.to_owned()];
+    while let Some(path) = left.pop() {
+        let it = fs::symlink_metadata(&path).unwrap();
+        let owned = format!("{:o} {}:{}", it.mode(), it.uid(), it.gid());
+        let line = if it.is_file() {
+            let times = format!("{}.{} {}.{}", it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec());
+            format!("{owned} {times} {}", Sha256::of(&files::read(&path)).to_hex())
+        } else {
+            owned
+        };
+        if it.is_dir() {
+            left.extend(files::names(&path).into_iter().map(|name| path.join(name)));
+        }
+        described.insert(path, line);
+    }
+    described
 }
 
 /// Gives the system's devices the permissions back that they have everywhere.

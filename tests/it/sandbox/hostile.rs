@@ -1,5 +1,7 @@
 //! Attacks from a package's script, each in every mode: contained, with the composer alive and a clear end.
 
+use std::ffi::OsStr;
+
 use super::modes::{Attack, MODES, Mode};
 use crate::support::data::Alpine;
 use crate::support::listing::Kind;
@@ -17,18 +19,100 @@ fn in_all_modes(test: &str, text: &str, check: impl Fn(Mode, Attack) + Sync) {
     }
 }
 
+/// The attempts of a report that came to something.
+fn done(report: &str) -> Vec<&str> {
+    report.lines().filter(|line| line.ends_with(" done") || line.contains(" reached ")).collect()
+}
+
 #[test]
 fn nothing_that_is_refused_is_done() {
     let test = "nothing_that_is_refused_is_done";
     in_all_modes(test, "exec ATTACKER attempts HOST > /report", |mode, attack| {
-        let attacked = attack.run();
+        let attacked = attack.with_filled_store().run();
         attacked.ends_with(0, "").within(60);
         let report = attacked.report();
-        let done: Vec<&str> =
-            report.lines().filter(|line| line.ends_with(" done") || line.contains(" reached ")).collect();
-        assert_eq!(done, Vec::<&str>::new(), "{mode:?}\n{report}");
-        assert!(report.lines().filter(|line| line.contains(" refused ")).count() > 300, "{mode:?}\n{report}");
+        assert_eq!(done(&report), Vec::<&str>::new(), "{mode:?}\n{report}");
+        assert!(report.lines().filter(|line| line.contains(" refused ")).count() > 450, "{mode:?}\n{report}");
     });
+}
+
+#[test]
+fn a_script_that_the_helper_runs_changes_nothing_of_it() {
+    let test = "a_script_that_the_helper_runs_changes_nothing_of_it";
+    let Some(alpine) = need::alpine(test) else { return };
+    if need::root(test).is_none() || need::user_namespaces(test).is_none() {
+        return;
+    }
+    for mode in MODES {
+        for interpreter in
+            ["/proc/self/exe", "/proc/thread-self/exe", "/proc/1/exe", "/proc/2/exe", "/proc/self/fd/3"]
+        {
+            let attacked = Attack::by_loader(&alpine, mode, interpreter).with_filled_store().run();
+            let words = attacked.outcome.stderr_text();
+            assert_eq!(done(&words), Vec::<&str>::new(), "{mode:?} {interpreter}\n{words}");
+            // Where there is a /proc it runs as it did, but by a copy of the helper.
+            if matches!(mode, Mode::Root | Mode::User) && interpreter == "/proc/self/exe" {
+                attacked.ends_with(0, "runs as /memfd:apkcompose");
+                assert!(words.contains("exe-fchmod refused 001") && words.contains(": end"), "{words}");
+            } else if !words.contains(": end") {
+                attacked.ends_with(7, "could not be executed");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_helper_that_cannot_be_executed_in_memory_is_copied_to_disk() {
+    let test = "a_helper_that_cannot_be_executed_in_memory_is_copied_to_disk";
+    let Some(alpine) = need::alpine(test) else { return };
+    if need::root(test).is_none() || need::user_namespaces(test).is_none() {
+        return;
+    }
+    for mode in [Mode::Root, Mode::Chroot] {
+        let attack = Attack::new(&alpine, mode, "readlink /proc/1/exe; echo ran");
+        let refuser = attack.refuser();
+        // `memfd_create`.
+        attack.command().under([refuser.as_os_str(), "refuse".as_ref(), "319".as_ref()]).success();
+        let attack = Attack::by_loader(&alpine, mode, "/proc/self/exe");
+        let refuser = attack.refuser();
+        let outcome = attack.command().under([refuser.as_os_str(), "refuse".as_ref(), "319".as_ref()]).run();
+        let words = outcome.stderr_text();
+        assert_eq!(done(&words), Vec::<&str>::new(), "{mode:?}\n{words}");
+        if mode == Mode::Root {
+            assert!(words.contains("exe-fchmod refused 001") && words.contains(" (deleted)"), "{words}");
+        }
+    }
+}
+
+/// Registers `$1` as what runs files that begin with `EMULATED`, in a namespace where that is nobody else's matter.
+const REGISTER: &str = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && \
+    printf ':emulated:M::EMULATED::%s:F' \"$1\" >/proc/sys/fs/binfmt_misc/register && shift && exec \"$@\"";
+
+#[test]
+fn what_runs_programs_of_a_foreign_processor_is_not_changed() {
+    let test = "what_runs_programs_of_a_foreign_processor_is_not_changed";
+    let Some(alpine) = need::alpine(test) else { return };
+    if need::root(test).is_none() || need::user_namespaces(test).is_none() {
+        return;
+    }
+    for mode in [Mode::Root, Mode::Chroot] {
+        let text = "printf EMULATED >/emulated; chmod 755 /emulated; exec /emulated >/report";
+        let attack = Attack::new(&alpine, mode, text);
+        let handler = attack.refuser();
+        let namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", REGISTER, "sh"];
+        let mut under: Vec<&OsStr> = namespace.iter().map(OsStr::new).collect();
+        under.push(handler.as_os_str());
+        let attacked = attack.run_under(&under);
+        attacked.ends_with(0, "");
+        let report = attacked.report();
+        assert_eq!(done(&report), Vec::<&str>::new(), "{mode:?}\n{report}");
+        if mode == Mode::Root {
+            assert!(
+                report.contains("refuser") && report.contains("change-open-handler refused 1"),
+                "{report}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -55,8 +139,7 @@ fn a_path_that_changes_after_it_was_looked_at_leads_nowhere() {
 fn a_bomb_of_processes_is_defused() {
     let test = "a_bomb_of_processes_is_defused";
     in_all_modes(test, "exec ATTACKER fork-bomb", |_, attack| {
-        // What is refused is EAGAIN.
-        attack.run().ends_with(0, "refused 11").within(45);
+        attack.run().ends_with(8, "more than the limit of 1024 processes and threads").within(45);
     });
 }
 
@@ -64,7 +147,7 @@ fn a_bomb_of_processes_is_defused() {
 fn a_bomb_of_threads_is_defused() {
     let test = "a_bomb_of_threads_is_defused";
     in_all_modes(test, "exec ATTACKER thread-bomb", |_, attack| {
-        attack.run().ends_with(0, "refused 11").within(45);
+        attack.run().ends_with(8, "more than the limit of 1024 processes and threads").within(45);
     });
 }
 
@@ -80,7 +163,7 @@ fn a_daemon_ends_with_the_script() {
 fn what_does_not_end_is_ended() {
     let test = "what_does_not_end_is_ended";
     in_all_modes(test, "trap '' TERM INT HUP; ATTACKER stop-me & exec ATTACKER hang", |_, attack| {
-        attack.seconds(2).run().ends_with(8, "took too long").within(20);
+        attack.seconds(2).run().ends_with(8, "took longer than the limit of 2 seconds").within(20);
     });
 }
 
@@ -106,7 +189,7 @@ fn a_script_that_takes_its_own_output_is_ended() {
     }
     // Only where there is a /proc can the output be opened anew.
     let attack = Attack::new(&alpine, Mode::Root, "exec ATTACKER steal-output").seconds(2);
-    attack.run().ends_with(8, "took too long").within(20);
+    attack.run().ends_with(8, "took longer than the limit of 2 seconds").within(20);
 }
 
 #[test]

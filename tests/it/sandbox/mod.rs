@@ -5,6 +5,8 @@
 
 /// The attacking program.
 mod attacker;
+/// Every way to change a file.
+mod changes;
 /// Attacks in a container of Docker.
 mod container;
 /// The system outside, before and after.

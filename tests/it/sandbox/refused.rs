@@ -1,11 +1,6 @@
 //! Systems that refuse what the sandbox needs: it is known before a script runs, and said; another way is taken where
 //! there is one.
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-
-use super::attacker;
 use super::modes::{Attack, Mode};
 use crate::support::data::Alpine;
 use crate::support::need;
@@ -42,21 +37,11 @@ fn build(alpine: &Alpine, mode: Mode) -> Attack {
     Attack::new(alpine, mode, SCRIPT)
 }
 
-/// The program that makes calls fail for another one.
-fn refuser(attack: &Attack) -> PathBuf {
-    let path = attack.dir.home().join("refuser");
-    // By another process: what this one has open to write, others that it starts meanwhile have too, and the kernel then
-    // executes it for nobody.
-    let mut writer = Command::new("sh")
-        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
-        .arg(&path)
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    writer.stdin.take().unwrap().write_all(attacker::program()).unwrap();
-    assert!(writer.wait().unwrap().success());
-    path
-}
+/// `memfd_create`.
+const FILES_IN_MEMORY: &str = "319";
+/// A directory `$0` in which nothing may be executed.
+const FORBID_EXECUTION: &str = "mount --make-rprivate / && mount --bind \"$0\" \"$0\" && \
+    mount -o remount,bind,noexec \"$0\" && exec \"$@\"";
 
 /// Who owns the file that the script gives away.
 fn owner(attack: &Attack) -> (u32, u32) {
@@ -70,7 +55,7 @@ fn a_supervisor_that_cannot_read_memory_is_found_out_before_a_script_is_told_wro
     let Some(alpine) = needed("a_supervisor_that_cannot_read_memory") else { return };
     let attack = build(&alpine, Mode::Auto);
     let refuse =
-        [refuser(&attack).to_string_lossy().into_owned(), "refuse".to_owned(), ALL_MEMORY.to_owned()];
+        [attack.refuser().to_string_lossy().into_owned(), "refuse".to_owned(), ALL_MEMORY.to_owned()];
 
     let outcome = attack.command().under(&refuse).fails_with(7);
 
@@ -93,7 +78,7 @@ fn memory_is_read_as_a_file_where_the_call_for_it_is_refused() {
     for mode in [Mode::Root, Mode::Chroot] {
         let attack = build(&alpine, mode);
         let command = attack.command();
-        command.under([refuser(&attack).as_os_str(), "refuse".as_ref(), MEMORY.as_ref()]).success();
+        command.under([attack.refuser().as_os_str(), "refuse".as_ref(), MEMORY.as_ref()]).success();
         assert_eq!(owner(&attack), (82, 83), "{mode:?}");
     }
 }
@@ -102,7 +87,7 @@ fn memory_is_read_as_a_file_where_the_call_for_it_is_refused() {
 fn root_goes_below_another_root_directory_where_namespaces_or_a_proc_of_their_own_are_refused() {
     let Some(alpine) = needed("root_goes_below_another_root_directory") else { return };
     let attack = build(&alpine, Mode::Auto);
-    let refuse = [refuser(&attack).to_string_lossy().into_owned(), "refuse".to_owned(), UNSHARE.to_owned()];
+    let refuse = [attack.refuser().to_string_lossy().into_owned(), "refuse".to_owned(), UNSHARE.to_owned()];
     let masked = MASK_PROC.map(str::to_owned);
 
     for (under, words) in [
@@ -125,7 +110,7 @@ fn an_older_kernel_closes_what_is_open_one_by_one() {
         let attack = Attack::new(&alpine, Mode::Root, script);
         let command = attack.command();
         let command = match under {
-            Some(calls) => command.under([refuser(&attack).as_os_str(), "refuse".as_ref(), calls.as_ref()]),
+            Some(calls) => command.under([attack.refuser().as_os_str(), "refuse".as_ref(), calls.as_ref()]),
             None => command,
         };
         command.success();
@@ -146,4 +131,19 @@ fn an_ordinary_user_is_told_what_is_refused_and_which_scripts_that_concerns() {
         assert!(said.contains(words) && said.contains("hint: "), "{outcome}");
         assert!(said.contains(&format!("{}-1-r0.post-install", attack.package)), "{outcome}");
     }
+}
+
+#[test]
+fn a_helper_of_which_no_copy_can_be_executed_is_an_error_with_both_reasons() {
+    let Some(alpine) = needed("a_helper_of_which_no_copy_can_be_executed_is_an_error") else { return };
+    let attack = build(&alpine, Mode::Root);
+    let refuse = [attack.refuser().into_os_string(), "refuse".into(), FILES_IN_MEMORY.into()];
+    let forbid = ["unshare", "--mount", "sh", "-c", FORBID_EXECUTION].map(std::ffi::OsString::from);
+    let place = [attack.dir.path().into_os_string()];
+
+    let outcome = attack.command().under(refuse).under(forbid.into_iter().chain(place)).fails_with(7);
+
+    let said = outcome.stderr_text();
+    assert!(said.contains("in memory: cannot make a file in memory: Operation not permitted"), "{outcome}");
+    assert!(said.contains("on disk: cannot execute it: Permission denied"), "{outcome}");
 }

@@ -94,7 +94,7 @@ fn done(bench: &mut Bench, deed: &Deed) {
 fn pulled(bench: &mut Bench) {
     let before: BTreeMap<TreePath, Inode> =
         bench.tree.entries().map(|(path, _, inode)| (path.clone(), inode.clone())).collect();
-    let pulled = bench.workroot.pull(&mut bench.tree, &mut bench.records).unwrap();
+    let pulled = bench.workroot.pull(&mut bench.tree, &mut bench.records, Trust::Times).unwrap();
     compare(bench);
     let after = |path: &TreePath| bench.tree.get(path);
     let made: Vec<_> = pulled.made.iter().collect();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outside;
 use crate::calls::{self as c, address, call, got, never, of_io, say, text};
+use crate::indirect;
 
 /// Namespaces by the bits that ask for them.
 const NAMESPACES: [(&str, i64); 8] = [
@@ -34,6 +35,7 @@ pub(crate) fn all(outside: &Outside) {
     filters();
     files(outside);
     devices(outside);
+    indirect::all(outside);
     println!("end");
 }
 

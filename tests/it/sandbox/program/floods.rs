@@ -192,6 +192,125 @@ pub(crate) fn shared_memory() {
     std::thread::sleep(Duration::from_secs(1000));
 }
 
+/// Fills `start` piece by piece and unmaps none of it for good, so that no process seems to have it.
+fn fill_and_hide(start: *mut u8, length: u64) {
+    const PIECE: u64 = 16 << 20;
+    for at in (0..length).step_by(PIECE as usize) {
+        // SAFETY: it is mapped.
+        let piece = unsafe { start.add(at as usize) };
+        touch(piece, PIECE, 4096, true);
+        // MADV_DONTNEED: what is shared stays.
+        let _ = call(c::madvise, &[piece as i64, PIECE as i64, 4]);
+    }
+}
+
+/// Shared memory that nobody has mapped just now.
+pub(crate) fn hidden_memory() {
+    fill_and_hide(map(GIGABYTE, 3, 0x4021), GIGABYTE);
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Shared memory of which one page is left mapped.
+pub(crate) fn unmapped_memory() {
+    for _ in 0..16 {
+        let start = map(GIGABYTE / 16, 3, 0x4021);
+        fill_and_hide(start, GIGABYTE / 16);
+        let _ = call(c::munmap, &[start as i64 + 4096, (GIGABYTE / 16) as i64 - 4096]);
+    }
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Shared memory of the device of zeros, in a child.
+pub(crate) fn zero_memory() {
+    if call(c::fork, &[]) == Ok(0) {
+        let zero = File::options().read(true).write(true).open("/dev/zero").expect("the device");
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&zero).into();
+        let start = call(c::mmap, &[0, GIGABYTE as i64, 3, 1, descriptor, 0]).expect("a mapping") as *mut u8;
+        fill_and_hide(start, GIGABYTE);
+    }
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Pairs of sockets filled to the brim, in several processes.
+pub(crate) fn sockets() {
+    let block = vec![0_u8; 1 << 16];
+    for _ in 0..16 {
+        if call(c::fork, &[]) == Ok(0) {
+            let mut pair = [0_i32; 2];
+            // SOCK_NONBLOCK.
+            while call(c::socketpair, &[1, 1 | 0o4000, 0, address(&mut pair)]).is_ok() {
+                for end in pair {
+                    let part = [end.into(), block.as_ptr() as i64, block.len() as i64];
+                    while call(c::write, &part).is_ok() {}
+                }
+            }
+            std::thread::sleep(Duration::from_secs(1000));
+        }
+    }
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Pipes of many processes, more than a user may have large ones of.
+pub(crate) fn many_pipes() {
+    for _ in 0..48 {
+        if call(c::fork, &[]) == Ok(0) {
+            pipes();
+            std::thread::sleep(Duration::from_secs(1000));
+        }
+    }
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// As many mappings as a process may have, each of one page that nobody touches, in many processes.
+pub(crate) fn mappings() {
+    for _ in 0..40 {
+        if call(c::fork, &[]) == Ok(0) {
+            // By turns to be read and not, so that none is joined to the one before.
+            for number in 0.. {
+                if call(c::mmap, &[0, 4096, number % 2, 0x22, -1, 0]).is_err() {
+                    break;
+                }
+            }
+            std::thread::sleep(Duration::from_secs(1000));
+        }
+    }
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Files where programs leave what is not kept, until there is no more room.
+pub(crate) fn temporary_files() {
+    for number in 0..1000 {
+        let _ = filler(&format!("/tmp/filler-{number}"), 8 << 20);
+    }
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// Files that are open and have no name any more.
+pub(crate) fn deleted_files() {
+    let block = vec![1_u8; 1 << 20];
+    let mut open = Vec::new();
+    loop {
+        let mut file = File::create("/deleted").expect("a file");
+        fs::remove_file("/deleted").expect("the file");
+        for _ in 0..8 {
+            let _ = file.write_all(&block);
+        }
+        open.push(file);
+        if open.len() > 900 {
+            std::thread::sleep(Duration::from_secs(1000));
+        }
+    }
+}
+
+/// Writes a file of so many megabytes, which may be.
+pub(crate) fn write_some(arguments: &[String]) {
+    let [name, megabytes] = arguments else { panic!("write NAME MEGABYTES") };
+    let mut file = File::create(format!("/{name}")).expect("a file");
+    for _ in 0..megabytes.parse().unwrap_or(0) {
+        file.write_all(&vec![b'x'; 1 << 20]).expect("a megabyte");
+    }
+}
+
 /// Memory that the kernel needs to say where memory is: every page of zeros is the same one.
 pub(crate) fn page_tables() {
     let length = 1 << 46;

@@ -53,6 +53,8 @@ pub(crate) fn all() {
     devices();
     attributes();
     errors();
+    modes();
+    times();
     identity();
     println!("end");
 }
@@ -238,6 +240,95 @@ fn errors() {
     symlink("loop", path("loop")).expect("a link");
     tell("loop", call(c::chown, &[at("loop"), 1, 1]));
     tell("missing", call(c::stat, &[at("missing"), address(&mut [0_u64; 32])]));
+}
+
+fn modes() {
+    made("moded", 0o600);
+    symlink("moded", path("to-moded")).expect("a link");
+    tell("chmod", call(c::chmod, &[at("moded"), 0o4711]));
+    show("moded");
+    tell("chmod by link", call(c::chmod, &[at("to-moded"), 0o2750]));
+    show("moded");
+    tell("chmod of more bits", call(c::chmod, &[at("moded"), 0o7_177_777]));
+    show("moded");
+    let file = File::open(path("moded")).expect("a file");
+    let descriptor = file.as_raw_fd().into();
+    tell("fchmod", call(c::fchmod, &[descriptor, 0o640]));
+    tell("fchmodat", call(c::fchmodat, &[AT_FDCWD, at("moded"), 0o641]));
+    show("moded");
+    tell("fchmodat from a file", call(c::fchmodat, &[descriptor, text("moded"), 0o642]));
+    tell("fchmodat from a file, by a whole path", call(c::fchmodat, &[descriptor, at("moded"), 0o642]));
+    show("moded");
+    tell("fchmodat2", call(c::fchmodat2, &[AT_FDCWD, at("moded"), 0o643, 0]));
+    tell("fchmodat2 with nothing", call(c::fchmodat2, &[descriptor, text(""), 0o644, 0x1000]));
+    show("moded");
+    tell("fchmodat2 with nothing, not asked for", call(c::fchmodat2, &[descriptor, text(""), 0o645, 0]));
+    tell("fchmodat2 of a link", call(c::fchmodat2, &[AT_FDCWD, at("to-moded"), 0o646, 0x100]));
+    tell("fchmodat2 not following", call(c::fchmodat2, &[AT_FDCWD, at("moded"), 0o647, 0x100]));
+    show("moded");
+    tell("fchmodat2 with other flags", call(c::fchmodat2, &[AT_FDCWD, at("moded"), 0o600, 0x40]));
+    tell("chmod of nothing", call(c::chmod, &[at("missing"), 0o600]));
+    tell("chmod of an empty path", call(c::chmod, &[text(""), 0o600]));
+    tell("chmod below a file", call(c::chmod, &[at("moded/x"), 0o600]));
+    tell("chmod of no path", call(c::chmod, &[0, 0o600]));
+    tell("fchmod of nothing", call(c::fchmod, &[999, 0o600]));
+    fs::create_dir(path("moded-directory")).expect("a directory");
+    tell("chmod of a directory", call(c::chmod, &[at("moded-directory"), 0o3777]));
+    show("moded-directory");
+}
+
+/// Says what the times of a file are.
+fn show_times(name: &str) {
+    let it = fs::symlink_metadata(path(name)).expect("its times");
+    println!("  {name}: {}.{} {}.{}", it.atime(), it.atime_nsec(), it.mtime(), it.mtime_nsec());
+}
+
+fn times() {
+    const OMIT: i64 = 0x3fff_fffe;
+    made("timed", 0o600);
+    symlink("timed", path("to-timed")).expect("a link");
+    let give = |times: [i64; 4]| Box::leak(Box::new(times)).as_ptr() as i64;
+    let file = File::open(path("timed")).expect("a file");
+    let descriptor = file.as_raw_fd().into();
+    tell("utimensat", call(c::utimensat, &[AT_FDCWD, at("timed"), give([1, 2, 3, 4]), 0]));
+    show_times("timed");
+    tell("utimensat by link", call(c::utimensat, &[AT_FDCWD, at("to-timed"), give([5, 6, 7, 8]), 0]));
+    show_times("timed");
+    tell("utimensat of a link", call(c::utimensat, &[AT_FDCWD, at("to-timed"), give([9, 10, 11, 12]), 0x100]));
+    (show_times("timed"), show_times("to-timed"));
+    tell("futimens", call(c::utimensat, &[descriptor, 0, give([13, 14, 15, 16]), 0]));
+    show_times("timed");
+    tell("utimensat with nothing", call(c::utimensat, &[descriptor, text(""), give([17, 18, 19, 20]), 0x1000]));
+    show_times("timed");
+    tell("utimensat of one time", call(c::utimensat, &[AT_FDCWD, at("timed"), give([0, OMIT, 21, 22]), 0]));
+    show_times("timed");
+    tell("utimensat of no time", call(c::utimensat, &[AT_FDCWD, at("missing"), give([0, OMIT, 0, OMIT]), 0]));
+    tell("utimensat before 1970", call(c::utimensat, &[AT_FDCWD, at("timed"), give([-1, 0, -2, 0]), 0]));
+    show_times("timed");
+    tell("utimensat of nothing", call(c::utimensat, &[AT_FDCWD, at("missing"), give([1, 2, 3, 4]), 0]));
+    tell("utimensat with other flags", call(c::utimensat, &[AT_FDCWD, at("timed"), give([1, 2, 3, 4]), 0x40]));
+    tell("futimens with flags", call(c::utimensat, &[descriptor, 0, give([1, 2, 3, 4]), 0x100]));
+    tell("utimensat of no part", call(c::utimensat, &[AT_FDCWD, at("timed"), give([1, -1, 3, 4]), 0]));
+    tell("utimensat of too much", call(c::utimensat, &[AT_FDCWD, at("timed"), give([1, 2, 3, 1_000_000_000]), 0]));
+    tell("utimensat of bad memory", call(c::utimensat, &[AT_FDCWD, at("timed"), 16, 0]));
+    tell("futimens of nothing", call(c::utimensat, &[999, 0, give([1, 2, 3, 4]), 0]));
+    tell("utimes", call(c::utimes, &[at("timed"), give([23, 24, 25, 26])]));
+    show_times("timed");
+    tell("utimes of too much", call(c::utimes, &[at("timed"), give([1, 2, 3, 1_000_000])]));
+    tell("utime", call(c::utime, &[at("timed"), give([27, 28, 0, 0])]));
+    show_times("timed");
+    tell("futimesat", call(c::futimesat, &[AT_FDCWD, at("timed"), give([29, 30, 31, 32])]));
+    tell("futimesat of a file", call(c::futimesat, &[descriptor, 0, give([33, 34, 35, 36])]));
+    show_times("timed");
+    for (name, call) in [
+        ("utimensat", call(c::utimensat, &[AT_FDCWD, at("timed"), 0, 0])),
+        ("utimes", call(c::utimes, &[at("timed"), 0])),
+        ("utime", call(c::utime, &[at("timed"), 0])),
+    ] {
+        tell(&format!("{name} to now"), call);
+        let it = fs::metadata(path("timed")).expect("its times");
+        println!("  {}", it.mtime() > 1_000_000 && it.atime() > 1_000_000);
+    }
 }
 
 fn identity() {

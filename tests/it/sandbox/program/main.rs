@@ -8,6 +8,8 @@
 
 mod attempts;
 mod calls;
+mod changes;
+mod indirect;
 mod floods;
 mod kernel;
 mod refuse;
@@ -36,6 +38,7 @@ fn main() {
     let outside = Outside(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
     match attack.as_str() {
         "attempts" => attempts::all(&outside),
+        "changes" => changes::all(),
         "kernel" => kernel::all(),
         "stale-records" => kernel::stale_records(),
         "speed" => kernel::speed(),
@@ -49,6 +52,15 @@ fn main() {
         "stop-me" => floods::stop_me(),
         "memory" => floods::memory(),
         "shared-memory" => floods::shared_memory(),
+        "hidden-memory" => floods::hidden_memory(),
+        "unmapped-memory" => floods::unmapped_memory(),
+        "zero-memory" => floods::zero_memory(),
+        "sockets" => floods::sockets(),
+        "many-pipes" => floods::many_pipes(),
+        "mappings" => floods::mappings(),
+        "temporary-files" => floods::temporary_files(),
+        "deleted-files" => floods::deleted_files(),
+        "write" => floods::write_some(&rest),
         "page-tables" => floods::page_tables(),
         "headless-memory" => floods::headless_memory(),
         "attributes" => floods::attributes(),
@@ -62,6 +74,8 @@ fn main() {
         "names" => trees::names(&rest),
         "odd" => trees::odd(),
         "refuse" => refuse::run(&rest),
+        "handler-gone" => indirect::handler_gone(&rest),
+        file if file.starts_with('/') => indirect::handler(),
         other => {
             eprintln!("no attack is called {other}");
             std::process::exit(99);
