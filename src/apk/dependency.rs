@@ -200,6 +200,12 @@ impl fmt::Display for Tag {
 }
 
 impl Constraint {
+    /// Whether every version satisfies it.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        matches!(self, Self::Any)
+    }
+
     /// Whether a provider with `version` (none: an unversioned provide) and `identity`, which is seldom asked
     /// for, satisfies it.
     #[must_use]

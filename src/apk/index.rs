@@ -223,11 +223,13 @@ impl Index {
         rest.get(..end).unwrap_or_default()
     }
 
-    /// The packages that wait for that name, in the index's order. Whether their conditions hold, or are even
-    /// well-formed, is another question.
+    /// The packages that wait for that name, in the index's order, once for each time they state it. Whether their
+    /// conditions hold, or are even well-formed, is another question; a condition that the name is absent does not count.
     pub fn awaiting<'a>(&'a self, name: &'a str) -> impl Iterator<Item = PackageNumber> {
         self.awaited.of(name).filter_map(move |mention| {
-            (Dependency::name_in(self.word(mention)) == name).then_some(PackageNumber(mention.package))
+            let word = self.word(mention);
+            let waits = !word.starts_with('!') && Dependency::name_in(word) == name;
+            waits.then_some(PackageNumber(mention.package))
         })
     }
 

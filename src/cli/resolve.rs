@@ -78,7 +78,8 @@ fn with_profile(arguments: &Resolve, profile: &str) -> Result<(), Failure> {
         let answer = prepared.answer();
         return print(arguments.format, answer.resolution(), || Drawing::of_answer(&answer, |_| false));
     }
-    let added = told(arguments.format, explain::adding(&prepared, &wanted), blamed)?;
+    let added =
+        told(arguments.format, explain::adding(&prepared, &wanted, session.fetcher().reporter), blamed)?;
     print(arguments.format, Some(added.resolution().clone()), || added.drawing())
 }
 

@@ -26,6 +26,7 @@ use crate::fetch::{self, FetchError, Fetcher, PackageRequest, TrustRung};
 use crate::kind::{Explain, Kind};
 use crate::profile::release::Branch;
 use crate::profile::{BaseTrust, Draft, Lint, Profile, ProfileError};
+use crate::report::Reporter;
 use crate::solve::{self, Action, Refusal, RepositoryNumber, Solution, Source};
 use crate::tree::Tree;
 use crate::tree::base::{Base, BaseError};
@@ -274,7 +275,7 @@ pub fn prepare(
     let stock = Stock { repositories: &repositories, indexes: &indexes, installed: installed.as_ref(), arch };
     let profile = draft.resolve(arch, &stock.variables(draft, fetcher.reporter)?)?;
     let request = stock.request(&profile, &installation.database, fetcher.reporter);
-    let solution = stock.solve(&request)?;
+    let solution = stock.solve(&request, fetcher.reporter)?;
     let answer = stock.answer(&request, &solution);
     let plan = plan(&profile, &request, &answer)?;
     let mut lints = profile.lints();
@@ -345,8 +346,8 @@ impl Prepared {
     }
 
     /// What the solver answers to another request about the same packages.
-    pub fn solve(&self, request: &solve::Request) -> Result<Solution, Refusal> {
-        self.stock().solve(request)
+    pub fn solve(&self, request: &solve::Request, reporter: &dyn Reporter) -> Result<Solution, Refusal> {
+        self.stock().solve(request, reporter)
     }
 
     /// Such an answer, with what it is of.

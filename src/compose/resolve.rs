@@ -164,6 +164,7 @@ pub fn resolve(fetcher: &Fetcher<'_>, request: &ResolveRequest) -> Result<Resolv
         &repositories(&request.repositories, &indexes),
         installed.as_ref().map(Installed::of_text).as_ref(),
         &asked,
+        fetcher.reporter,
     )?;
     let repositories = request.repositories.clone();
     Ok(Resolved { repositories, indexes, installed, world: asked.world, solution })

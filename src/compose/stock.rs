@@ -60,7 +60,7 @@ impl<'a> Stock<'a> {
                 requested: vec![wanted.name.to_string()],
                 options: solve::Options::default(),
             };
-            let solution = solve::solve(&repositories, None, &request).map_err(|refusal| {
+            let solution = solve::solve(&repositories, None, &request, reporter).map_err(|refusal| {
                 PlanError::NoProvider { name: name.to_string(), origin: stated.origin.to_string(), refusal }
             })?;
             let chosen =
@@ -110,8 +110,12 @@ impl<'a> Stock<'a> {
         }
     }
 
-    pub(super) fn solve(&self, request: &solve::Request) -> Result<Solution, Refusal> {
-        solve::solve(&self.repositories(), self.installed().as_ref(), request)
+    pub(super) fn solve(
+        &self,
+        request: &solve::Request,
+        reporter: &dyn Reporter,
+    ) -> Result<Solution, Refusal> {
+        solve::solve(&self.repositories(), self.installed().as_ref(), request, reporter)
     }
 
     pub(super) fn answer(&self, request: &'a solve::Request, solution: &'a Solution) -> Answer<'a> {

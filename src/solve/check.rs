@@ -8,7 +8,7 @@
 //! what comes by itself is there unless something stands against it; the steps lead from what is installed
 //! to the tree.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::solution::{Action, Solution, Source};
 use super::{Installed, Repository, Request};
@@ -103,8 +103,9 @@ pub fn check(
     tree.names_are_held_once()?;
     tree.needs_are_met(&request.world)?;
     tree.packages_are_needed(&request.world)?;
+    let exclusions = tree.exclusions(&request.world);
     for package in tree.waiting_for_its_names(repositories) {
-        if tree.should_have(package, &request.world) && installable(package, request).is_ok() {
+        if tree.should_have(package, &exclusions) && installable(package, request).is_ok() {
             return Err(Violation::LeftOut(package.to_string()));
         }
     }
@@ -209,35 +210,38 @@ impl<'a> Tree<'a> {
         let mut ahead: VecDeque<usize> = VecDeque::new();
         let wanted = world.iter().filter(|dependency| !dependency.conflict);
         ahead.extend(wanted.flat_map(|dependency| self.matching(dependency)));
-        let waiting: Vec<(usize, Vec<Dependency>)> = self
-            .packages
-            .iter()
-            .enumerate()
-            .map(|(number, package)| (number, package.parse_install_if()))
-            .filter(|(_, conditions)| !conditions.is_empty())
-            .collect();
-        loop {
-            while let Some(number) = ahead.pop_front() {
-                let Some(seen) = needed.get_mut(number).filter(|seen| !**seen) else { continue };
-                *seen = true;
-                let depends = self.depends.get(number).map(Vec::as_slice).unwrap_or_default();
-                for dependency in depends.iter().filter(|dependency| !dependency.conflict) {
-                    ahead.extend(self.matching(dependency));
+        // The packages with `install_if`, with how many of their conditions no needed package meets yet.
+        let conditions: Vec<Vec<Dependency>> =
+            self.packages.iter().map(|package| package.parse_install_if()).collect();
+        let mut missing: Vec<usize> = Vec::with_capacity(conditions.len());
+        let mut waiting: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
+        for (number, conditions) in conditions.iter().enumerate() {
+            let stated = conditions.iter().enumerate().filter(|(_, condition)| !condition.conflict);
+            for (place, condition) in stated.clone() {
+                for package in self.matching(condition).collect::<BTreeSet<_>>() {
+                    waiting.entry(package).or_default().push((number, place));
                 }
             }
-            let is_needed = |number: usize| needed.get(number).copied().unwrap_or_default();
-            let comes = waiting.iter().find(|(number, conditions)| {
-                !is_needed(*number)
-                    && conditions.iter().all(|condition| {
-                        if condition.conflict {
-                            self.holds(condition, None)
-                        } else {
-                            self.matching(condition).any(is_needed)
-                        }
-                    })
-            });
-            let Some((number, _)) = comes else { break };
-            ahead.push_back(*number);
+            let holds = conditions.iter().filter(|it| it.conflict).all(|it| self.holds(it, Some(number)));
+            missing.push(if conditions.is_empty() || !holds { usize::MAX } else { stated.count() });
+        }
+        let mut met = HashSet::new();
+        while let Some(number) = ahead.pop_front() {
+            let Some(seen) = needed.get_mut(number).filter(|seen| !**seen) else { continue };
+            *seen = true;
+            let depends = self.depends.get(number).map(Vec::as_slice).unwrap_or_default();
+            for dependency in depends.iter().filter(|dependency| !dependency.conflict) {
+                ahead.extend(self.matching(dependency));
+            }
+            for (waits, place) in waiting.get(&number).into_iter().flatten() {
+                if !met.insert((*waits, *place)) {
+                    continue;
+                }
+                if let Some(missing) = missing.get_mut(*waits).filter(|missing| **missing != usize::MAX) {
+                    *missing -= 1;
+                    ahead.extend((*missing == 0).then_some(*waits));
+                }
+            }
         }
         match needed.iter().position(|needed| !needed) {
             Some(number) => Err(Violation::Unneeded(self.text(number))),
@@ -256,9 +260,22 @@ impl<'a> Tree<'a> {
         waiting
     }
 
-    /// Whether a package that is not in the tree should have come by itself: all it waits for is there, its
-    /// dependencies are too, and nothing stands against it.
-    fn should_have(&self, package: Package<'_>, world: &[Dependency]) -> bool {
+    /// All that excludes packages, by the name it speaks of: conflicts of the world and of the packages, and the absences
+    /// because of which packages came by themselves. Those hold: of two packages that wait for one another's absence, one
+    /// comes.
+    fn exclusions(&self, world: &[Dependency]) -> HashMap<String, Vec<Dependency>> {
+        let awaited = self.packages.iter().flat_map(|package| package.parse_install_if());
+        let stated = world.iter().chain(self.depends.iter().flatten()).cloned();
+        let mut exclusions: HashMap<String, Vec<Dependency>> = HashMap::new();
+        for dependency in stated.chain(awaited).filter(|dependency| dependency.conflict) {
+            exclusions.entry(dependency.name.to_string()).or_default().push(dependency);
+        }
+        exclusions
+    }
+
+    /// Whether a package that is not in the tree should have come by itself: all it waits for is there, also once it is
+    /// there itself; its dependencies are too, and nothing stands against it.
+    fn should_have(&self, package: Package<'_>, exclusions: &HashMap<String, Vec<Dependency>>) -> bool {
         let mut stated = package.install_if().filter(|text| !text.starts_with('!')).peekable();
         if stated.peek().is_none() || !stated.all(|text| self.names.contains_key(Dependency::name_in(text))) {
             return false;
@@ -272,12 +289,13 @@ impl<'a> Tree<'a> {
             let holdings = self.names.get(name).map(Vec::as_slice).unwrap_or_default();
             holdings.iter().any(|holding| version.is_some() || holding.version.is_some())
         });
-        let excluded = world.iter().chain(self.depends.iter().flatten()).any(|dependency| {
-            dependency.conflict
-                && held.iter().any(|(name, version)| {
-                    *name == &*dependency.name
-                        && dependency.constraint.accepts(*version, || package.identity())
-                })
+        let concerns = |exclusion: &Dependency, name: &str, version: Option<&str>| {
+            name == &*exclusion.name && exclusion.constraint.accepts(version, || package.identity())
+        };
+        let excluded = held.iter().any(|(name, version)| {
+            let stated = exclusions.get(*name).into_iter().flatten();
+            let own = conditions.iter().filter(|condition| condition.conflict);
+            stated.chain(own).any(|exclusion| concerns(exclusion, name, *version))
         });
         let depends = dependencies(package);
         !clashes && !excluded && depends.iter().all(|dependency| self.holds(dependency, None))

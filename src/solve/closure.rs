@@ -324,7 +324,7 @@ mod tests {
     fn look(packages: &[&str], world: &[&str], at: impl FnOnce(&Closure<'_>, &dyn Fn(&str) -> Member)) {
         let index = made::index(packages);
         let (repositories, request) = (made::repository(&index), made::request(world));
-        let solution = solve(&repositories, None, &request).unwrap();
+        let solution = solve(&repositories, None, &request, &crate::report::Silent).unwrap();
         let closure = Closure::of(&solution, &request.world, &repositories, None).unwrap();
         let named = |name: &str| {
             let is_it = |member: &Member| closure.package(*member).unwrap().name() == name;

@@ -2,10 +2,11 @@
 //!
 //! An attempt in which nothing is wrong is a solution; there is no other definition of one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Repository;
-use super::graph::{Graph, Need, Obstacle, PackageId};
+use super::blame;
+use super::graph::{Graph, NameId, Need, Obstacle, PackageId};
 use super::reach::{Reach, Reason};
 use super::refusal::{Against, Cause, Culprit, Offer, WORLD, library};
 use super::state::State;
@@ -14,26 +15,78 @@ use crate::apk::version;
 use crate::arch::Arch;
 use crate::kind;
 
-/// All needs that are not met, nearest to the world first.
+/// What is wrong with an attempt.
+pub(super) struct Findings {
+    /// The needs that are not met, nearest to the world first; of very many the first.
+    pub(super) culprits: Vec<Culprit>,
+    /// How many more there are.
+    pub(super) more: usize,
+    /// The names and packages apk blames.
+    pub(super) blamed: Vec<String>,
+}
+
+/// How many packages a cause names at most; a message shows fewer.
+const MAX_OFFERS: usize = 1000;
+
+/// Of how many needs that are not met the cause is looked for.
+const MAX_CULPRITS: usize = 100;
+
+/// All that is wrong with an attempt; `None` if it is a solution.
 pub(super) fn diagnose(
     graph: &Graph<'_>,
     state: &State,
     reach: &Reach,
     repositories: &[Repository<'_>],
     arch: Arch,
-) -> Vec<Culprit> {
-    let diagnosis = Diagnosis { graph, state, reach, repositories, arch };
-    let mut culprits = Vec::new();
+) -> Option<Findings> {
+    let diagnosis = Diagnosis { graph, state, reach, repositories, arch, needs: needs_by_name(graph, reach) };
+    let mut findings = Findings { culprits: Vec::new(), more: 0, blamed: blame::blamed(graph, state, reach) };
     for need in &graph.world {
-        culprits.extend(diagnosis.of_need(None, need));
+        findings.note(diagnosis.is_unmet(None, need), || diagnosis.of_need(None, need));
     }
     for package in &reach.packages {
-        culprits.extend(diagnosis.of_package(*package));
+        findings.note(diagnosis.is_at_fault(*package), || diagnosis.of_package(*package));
         for need in &graph.packages[*package].depends {
-            culprits.extend(diagnosis.of_need(Some(*package), need));
+            findings
+                .note(diagnosis.is_unmet(Some(*package), need), || diagnosis.of_need(Some(*package), need));
         }
     }
-    culprits
+    (!findings.culprits.is_empty() || !findings.blamed.is_empty()).then_some(findings)
+}
+
+impl Findings {
+    fn note(&mut self, is_wrong: bool, culprit: impl FnOnce() -> Option<Culprit>) {
+        if !is_wrong {
+        } else if self.culprits.len() < MAX_CULPRITS {
+            self.culprits.extend(culprit());
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// A need with who has it: a package, or the world.
+type InForce<'g> = (Option<PackageId>, &'g Need);
+
+/// The needs of the world and of every chosen package, by the name they speak of.
+fn needs_by_name<'g>(graph: &'g Graph<'_>, reach: &'g Reach) -> HashMap<NameId, Vec<InForce<'g>>> {
+    let mut needs: HashMap<NameId, Vec<InForce<'g>>> = HashMap::new();
+    for in_force in needs_in_force(graph, reach) {
+        needs.entry(in_force.1.name).or_default().push(in_force);
+    }
+    needs
+}
+
+/// The needs of the world and of every chosen package.
+pub(super) fn needs_in_force<'g>(
+    graph: &'g Graph<'_>,
+    reach: &'g Reach,
+) -> impl Iterator<Item = InForce<'g>> {
+    let of_packages = reach
+        .packages
+        .iter()
+        .flat_map(|package| graph.packages[*package].depends.iter().map(|need| (Some(*package), need)));
+    graph.world.iter().map(|need| (None, need)).chain(of_packages)
 }
 
 struct Diagnosis<'d> {
@@ -42,9 +95,44 @@ struct Diagnosis<'d> {
     reach: &'d Reach,
     repositories: &'d [Repository<'d>],
     arch: Arch,
+    needs: HashMap<NameId, Vec<InForce<'d>>>,
 }
 
 impl Diagnosis<'_> {
+    /// Whether a need of a package, or of the world, is not met.
+    fn is_unmet(&self, by: Option<PackageId>, need: &Need) -> bool {
+        if need.dependency.conflict {
+            self.state.chosen_for(self.graph, need, by).is_some()
+        } else {
+            self.state.chosen_for(self.graph, need, None).is_none()
+        }
+    }
+
+    /// Whether something is wrong with a chosen package itself.
+    fn is_at_fault(&self, package: PackageId) -> bool {
+        let node = &self.graph.packages[package];
+        node.obstacle.is_some()
+            || (node.places.installed.is_none() && !self.state.is_allowed(self.graph, package))
+            || self.twice(package).is_some()
+            || node.provides.iter().any(|(name, version)| {
+                let others = self.state.names[*name].chosen.iter().filter(|other| **other != package);
+                others.into_iter().any(|other| {
+                    let mut versions = self.graph.packages[*other].versions_of(*name);
+                    version.is_some() || versions.any(|version| version.is_some())
+                })
+            })
+    }
+
+    /// A name that a package holds twice, so that it excludes itself.
+    fn twice(&self, package: PackageId) -> Option<NameId> {
+        let node = &self.graph.packages[package];
+        let twice = |name: &NameId| {
+            let versions: Vec<Option<&str>> = node.versions_of(*name).collect();
+            versions.windows(2).any(|pair| pair.first() != pair.last())
+        };
+        node.provides.iter().map(|(name, _)| *name).find(twice)
+    }
+
     /// What is wrong with a need of a package, or of the world.
     fn of_need(&self, by: Option<PackageId>, need: &Need) -> Option<Culprit> {
         let cause = if need.dependency.conflict {
@@ -66,10 +154,16 @@ impl Diagnosis<'_> {
             Reason::Package(by, need) => (Some(*by), need.clone()),
             Reason::With(by) => (Some(*by), Dependency::on(self.graph.packages[package].package.name())),
         };
-        let cause = self.obstacle(package).or_else(|| self.only_under_tag(package)).or_else(|| {
+        let twice = || {
+            let name = self.graph.names[self.twice(package)?].spelling.to_owned();
+            Some(Cause::Twice { package: self.text(package), name })
+        };
+        let clashes = || {
             let against = self.name_clashes(package);
             (!against.is_empty()).then(|| Cause::Excluded { package: self.text(package), against })
-        })?;
+        };
+        let cause = self.obstacle(package).or_else(|| self.only_under_tag(package));
+        let cause = cause.or_else(twice).or_else(clashes)?;
         Some(self.culprit(by, &need, cause))
     }
 
@@ -78,12 +172,8 @@ impl Diagnosis<'_> {
         if providers.is_empty() {
             return self.unknown(&need.dependency.name);
         }
-        let mut fitting = Vec::new();
-        for provider in providers {
-            if self.graph.fits(provider.package, need) && !fitting.contains(&provider.package) {
-                fitting.push(provider.package);
-            }
-        }
+        let fitting = self.graph.matches(need).filter_map(|(package, fits)| fits.then_some(package));
+        let fitting: Vec<PackageId> = fitting.collect();
         let Some(best) = fitting.iter().copied().min_by_key(|p| self.state.packages[*p].objections) else {
             return Cause::NoSuchVersion { offers: self.offers(need) };
         };
@@ -125,7 +215,7 @@ impl Diagnosis<'_> {
 
     fn offers(&self, need: &Need) -> Vec<Offer> {
         let mut offers = Vec::new();
-        for provider in &self.graph.names[need.name].providers {
+        for provider in self.graph.names[need.name].providers.iter().take(MAX_OFFERS) {
             let node = &self.graph.packages[provider.package];
             let provides = (node.name != need.name).then(|| match provider.version {
                 Some(version) => format!("{}={version}", need.dependency.name),
@@ -170,10 +260,9 @@ impl Diagnosis<'_> {
     fn against(&self, package: PackageId, need: &Need) -> Vec<Against> {
         let mut against = Vec::new();
         let node = &self.graph.packages[package];
-        for (by, other) in self.needs_in_force() {
-            let about = node.provides.iter().any(|(name, _)| *name == other.name);
-            let unmet = about && self.graph.fits(package, other) == other.dependency.conflict;
-            if unmet && by != Some(package) {
+        for (by, other) in self.needs_on(package) {
+            let unmet = self.graph.fits(package, other) == other.dependency.conflict;
+            if unmet && by != Some(package) && against.len() < MAX_OFFERS {
                 against.push(self.rule(by, &other.dependency));
             }
         }
@@ -197,21 +286,20 @@ impl Diagnosis<'_> {
 
     /// Who needs a package, besides the one that excludes it.
     fn wanted(&self, package: PackageId, but: Option<PackageId>) -> Vec<Against> {
-        let needs = self.needs_in_force().filter(|(by, need)| {
+        let needs = self.needs_on(package).filter(|(by, need)| {
             (by.is_none() || *by != but)
                 && *by != Some(package)
                 && !need.dependency.conflict
                 && self.state.chosen_for(self.graph, need, None) == Some(package)
         });
-        needs.map(|(by, need)| self.rule(by, &need.dependency)).collect()
+        needs.take(MAX_OFFERS).map(|(by, need)| self.rule(by, &need.dependency)).collect()
     }
 
-    /// The needs of the world and of every chosen package.
-    fn needs_in_force(&self) -> impl Iterator<Item = (Option<PackageId>, &Need)> {
-        let of_packages = self.reach.packages.iter().flat_map(|package| {
-            self.graph.packages[*package].depends.iter().map(|need| (Some(*package), need))
-        });
-        self.graph.world.iter().map(|need| (None, need)).chain(of_packages)
+    /// The needs in force on a name that a package provides.
+    fn needs_on(&self, package: PackageId) -> impl Iterator<Item = InForce<'_>> {
+        let names: BTreeSet<NameId> =
+            self.graph.packages[package].provides.iter().map(|(name, _)| *name).collect();
+        names.into_iter().filter_map(|name| self.needs.get(&name)).flatten().copied()
     }
 
     /// The chosen packages that hold a name this one cannot hold beside them.
@@ -219,10 +307,14 @@ impl Diagnosis<'_> {
         let graph = self.graph;
         let mut clashes = Vec::new();
         for (name, _) in &graph.packages[package].provides {
-            for other in graph.names[*name].providers.iter().map(|provider| provider.package) {
+            let is_versioned = |package: PackageId| {
+                graph.packages[package].versions_of(*name).any(|version| version.is_some())
+            };
+            for other in self.state.names[*name].chosen.iter().copied() {
                 if other == package
                     || !self.state.packages[other].chosen
-                    || !graph.clash_on(*name, package, other)
+                    || clashes.len() >= MAX_OFFERS
+                    || !(is_versioned(package) || is_versioned(other))
                 {
                     continue;
                 }

@@ -9,22 +9,25 @@
 //! |---|---|
 //! | `names` | every package of every repository, and who provides which name |
 //! | `graph` | the part of it a world can reach, dependencies parsed |
-//! | `state`, `select` | what is decided, and how deciding one thing decides others |
+//! | `state`, `select`, `propagate` | what is decided, in which order, and what follows from it |
+//! | `effort` | how much work that may be |
 //! | `preference` | which of several candidates is the better |
 //! | `install_if` | packages that come by themselves |
 //! | `reach` | why each chosen package is needed |
 //! | `order`, `purge` | the order of the steps |
 //! | `closure` | the packages of a solution, and all that keeps each |
-//! | `diagnosis`, `refusal` | what is wrong with an attempt, and how that reads |
+//! | `diagnosis`, `blame`, `refusal` | what is wrong with an attempt, whom apk blames for it, and how that reads |
 //! | `check` | the independent checker |
 //!
 //! Not for fetching or placing: a solution names packages by their place in an index.
 //!
 //! Source: spec apk v2, "Solver"; the order of purges is measured on apk 2.14.4.
 
+mod blame;
 pub mod check;
 pub mod closure;
 mod diagnosis;
+mod effort;
 mod graph;
 mod install_if;
 #[cfg(test)]
@@ -32,6 +35,7 @@ mod made;
 mod names;
 mod order;
 mod preference;
+mod propagate;
 mod purge;
 mod reach;
 pub mod refusal;
@@ -45,6 +49,7 @@ use crate::apk::dependency::{Dependency, Tag};
 use crate::apk::index::Index;
 use crate::apk::installed::InstalledText;
 use crate::arch::Arch;
+use crate::report::Reporter;
 
 pub use refusal::Refusal;
 pub use solution::{Action, Chosen, Reason, RepositoryNumber, Solution, Source, Step};
@@ -150,20 +155,23 @@ pub enum Ambition {
 ///
 /// # Errors
 ///
-/// A [`Refusal`] names everything that stands against the world, or, as [`Refusal::Unproven`], a mistake of
-/// the solver itself.
+/// A [`Refusal`] names everything that stands against the world, or a limit that was passed. [`Refusal::Unproven`] is a
+/// bug in the solver itself.
 pub fn solve(
     repositories: &[Repository<'_>],
     installed: Option<&Installed<'_>>,
     request: &Request,
+    reporter: &dyn Reporter,
 ) -> Result<Solution, Refusal> {
+    let effort = effort::Effort::new(reporter);
     let universe = names::Universe::new(repositories, installed)?;
     let graph = graph::Graph::discover(&universe, request)?;
-    let mut state = select::decide(&graph, request);
+    let mut state = select::decide(&graph, request, &effort);
+    effort.outcome()?;
     let reach = reach::Reach::keep_what_is_needed(&graph, &mut state);
-    let culprits = diagnosis::diagnose(&graph, &state, &reach, repositories, request.arch);
-    if !culprits.is_empty() {
-        return Err(Refusal::Unsatisfiable { culprits });
+    if let Some(findings) = diagnosis::diagnose(&graph, &state, &reach, repositories, request.arch) {
+        let diagnosis::Findings { culprits, more, blamed } = findings;
+        return Err(Refusal::Unsatisfiable { culprits, more, blamed });
     }
     let solution = order::arrange(&graph, &state, &reach);
     check::check(repositories, installed, request, &solution)

@@ -3,12 +3,15 @@
 //! Nothing is laid out here: each index knows its own names, and a solution asks for few of them. A package
 //! that several repositories have, or that is installed too, is one: what makes it the same is its identity.
 
+use std::collections::HashMap;
+
 use super::refusal::Refusal;
 use super::solution::{RepositoryNumber, Source};
 use super::tags::{TagSet, Tags};
 use super::{Installed, Repository};
 use crate::apk::dependency::Tag;
 use crate::apk::index::{Index, Package, PackageNumber, Provider};
+use crate::digest::Identity;
 
 /// The installed side of a package.
 #[derive(Clone, Copy)]
@@ -96,7 +99,7 @@ impl<'a> Universe<'a> {
         }))
     }
 
-    /// The packages that have a name among their `install_if` conditions.
+    /// The packages that wait for a name: that have it among the conditions of their `install_if`.
     pub(super) fn awaiting(&self, name: &'a str) -> impl Iterator<Item = Source> {
         let installed = self.installed.into_iter().flat_map(move |it| it.index.awaiting(name));
         installed.map(Source::Installed).chain(self.numbered().flat_map(move |(number, repository)| {
@@ -112,36 +115,46 @@ impl<'a> Universe<'a> {
             .flat_map(Index::provided_names)
     }
 
-    /// Everywhere the package at `source` is.
-    pub(super) fn places(&self, source: Source) -> Places<'a> {
-        let Some(package) = self.package(source) else { return Places::default() };
-        let Some(identity) = package.identity() else { return self.places_of([source]) };
-        let is_the_same = |other: &Source| {
-            let other = self.package(*other);
-            other.is_some_and(|o| o.name() == package.name() && o.identity() == Some(identity))
-        };
-        let providers = self.providers(package.name()).filter(|(_, version)| version.is_some());
-        self.places_of(providers.map(|(source, _)| source).filter(is_the_same))
-    }
-
-    fn places_of(&self, sources: impl IntoIterator<Item = Source>) -> Places<'a> {
-        let mut places = Places::default();
-        for source in sources {
-            match source {
-                Source::Installed(number) => {
-                    places.installed.get_or_insert(Resident { number, tag: tag_of(self.installed, number) });
-                }
-                Source::Repository(repository, number) => {
-                    let tag = self.repositories.get(repository.0 as usize).and_then(|it| it.tag.as_ref());
-                    // A package that provides its own name once more stands there twice.
-                    if places.copies.iter().all(|copy| (copy.repository, copy.number) != (repository, number))
-                    {
-                        places.copies.push(Copy { repository, number, tag });
-                    }
-                }
+    /// The packages that have `name` as their own, each once with everywhere it is, in the order in which they are first
+    /// met. Packages without an identity are all different.
+    pub(super) fn packages_named(&self, name: &'a str) -> Vec<Places<'a>> {
+        let mut packages: Vec<Places<'a>> = Vec::new();
+        let mut known: HashMap<Identity, usize> = HashMap::new();
+        let mut last = None;
+        for (source, version) in self.providers(name) {
+            let Some(package) = self.package(source).filter(|package| package.name() == name) else {
+                continue;
+            };
+            // A package that provides its own name once more is met twice in a row.
+            if version.is_none() || last.replace(source) == Some(source) {
+                continue;
+            }
+            let number = match package.identity() {
+                Some(identity) => *known.entry(identity).or_insert(packages.len()),
+                None => packages.len(),
+            };
+            if number == packages.len() {
+                packages.push(Places::default());
+            }
+            if let Some(places) = packages.get_mut(number) {
+                self.add_place(places, source, package);
             }
         }
-        places
+        packages
+    }
+
+    fn add_place(&self, places: &mut Places<'a>, source: Source, package: Package<'a>) {
+        match source {
+            Source::Installed(number) => {
+                places.installed.get_or_insert(Resident { number, tag: tag_of(self.installed, number) });
+            }
+            Source::Repository(repository, number) => {
+                let tag = self.repositories.get(repository.0 as usize).and_then(|it| it.tag.as_ref());
+                // There is nothing to fetch of it, so that its repository need not be asked for.
+                let tag = tag.filter(|_| !package.is_virtual());
+                places.copies.push(Copy { repository, number, tag });
+            }
+        }
     }
 
     fn numbered(&self) -> impl Iterator<Item = (RepositoryNumber, &'a Repository<'a>)> {

@@ -7,9 +7,9 @@
 //! Source: spec apk v2, "Solver", Order.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::graph::{Graph, NameId, Need, PackageId, compare_names};
+use super::graph::{Condition, Graph, NameId, Need, PackageId, compare_names};
 use super::names::Resident;
 use super::purge::Purger;
 use super::reach::{self, Reach};
@@ -29,6 +29,10 @@ pub(super) fn arrange(graph: &Graph<'_>, state: &State, reach: &Reach) -> Soluti
         purger: Purger::new(graph, state),
         residents,
         walked: graph.packages.map(|_| Walked::No),
+        missing: graph.packages.map(|node| {
+            let stated = node.install_if.iter().enumerate().filter(|(_, need)| !need.dependency.conflict);
+            stated.map(|(number, _)| number).collect()
+        }),
         steps: Vec::new(),
         order: Vec::new(),
     };
@@ -50,6 +54,8 @@ struct Arranger<'g> {
     /// The installed package of each name.
     residents: HashMap<&'g str, (Resident<'g>, &'g str)>,
     walked: Table<PackageId, Walked>,
+    /// The conditions of each package with `install_if` that no entered package meets yet, by their place.
+    missing: Table<PackageId, BTreeSet<usize>>,
     steps: Vec<Step>,
     order: Vec<Source>,
 }
@@ -75,6 +81,7 @@ impl<'g> Arranger<'g> {
             match task {
                 Task::Enter(package) if self.walked[package] == Walked::No => {
                     self.walked[package] = Walked::Entered;
+                    self.meet_conditions(package);
                     tasks.push(Task::Finish(package));
                     let graph = self.graph;
                     let depends = graph.packages[package].depends.iter().rev();
@@ -105,20 +112,15 @@ impl<'g> Arranger<'g> {
     fn completed_by(&self, package: PackageId) -> Vec<PackageId> {
         let graph = self.graph;
         let mut completed = Vec::new();
+        let mut known = HashSet::new();
         for (name, _) in &graph.packages[package].provides {
-            for waiting in &graph.names[*name].conditional {
+            for condition in &graph.names[*name].conditions {
                 // apk looks at the name: whichever of its packages waits, the chosen one may go on.
-                let Some(waiting) = self.chosen_of(graph.packages[*waiting].name) else { continue };
-                let complete = self.walked[waiting] == Walked::No
-                    && !completed.contains(&waiting)
-                    && graph.packages[waiting].install_if.iter().all(|need| {
-                        need.dependency.conflict
-                            || graph.names[need.name].providers.iter().any(|provider| {
-                                self.walked[provider.package] != Walked::No
-                                    && graph.fits(provider.package, need)
-                            })
-                    });
-                if complete {
+                let Some(waiting) = self.chosen_of(graph.packages[condition.package].name) else { continue };
+                if self.walked[waiting] == Walked::No
+                    && self.missing[waiting].is_empty()
+                    && known.insert(waiting)
+                {
                     completed.push(waiting);
                 }
             }
@@ -126,11 +128,24 @@ impl<'g> Arranger<'g> {
         completed
     }
 
+    /// Notes the conditions that a package meets once it is entered.
+    fn meet_conditions(&mut self, package: PackageId) {
+        let graph = self.graph;
+        for (name, _) in &graph.packages[package].provides {
+            for Condition { package: waiting, number } in &graph.names[*name].conditions {
+                let need = graph.packages[*waiting].install_if.get(*number);
+                if need.is_some_and(|need| graph.fits(package, need)) {
+                    self.missing[*waiting].remove(number);
+                }
+            }
+        }
+    }
+
     /// The chosen package of a name.
     fn chosen_of(&self, name: NameId) -> Option<PackageId> {
-        let own = self.graph.names[name].providers.iter().map(|provider| provider.package);
-        own.filter(|package| self.graph.packages[*package].name == name)
-            .find(|package| self.state.packages[*package].chosen)
+        let chosen = self.state.names[name].chosen.iter().copied();
+        let mut own = chosen.filter(|package| self.graph.packages[*package].name == name);
+        own.find(|package| self.state.packages[*package].chosen)
     }
 
     fn emit(&mut self, package: PackageId) {

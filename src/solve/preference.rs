@@ -16,22 +16,25 @@ pub(super) struct Preference<'s> {
 
 impl Preference<'_> {
     /// The best candidate for `name` among those that `eligible` lets through; the earlier of equals.
-    pub(super) fn best(&self, name: NameId, eligible: impl Fn(PackageId) -> bool) -> Option<PackageId> {
-        let candidates = self.graph.names[name].providers.iter().filter(|p| eligible(p.package));
+    pub(super) fn best(&self, name: NameId, eligible: impl Fn(&Provider<'_>) -> bool) -> Option<PackageId> {
+        let candidates = self.graph.names[name].providers.iter().filter(|provider| eligible(provider));
         candidates
-            .reduce(
-                |best, next| if self.compare(name, next, best) == Ordering::Greater { next } else { best },
-            )
+            .reduce(|best, next| if self.compare(next, best) == Ordering::Greater { next } else { best })
             .map(|provider| provider.package)
     }
 
-    fn compare(&self, name: NameId, a: &Provider<'_>, b: &Provider<'_>) -> Ordering {
-        let choice = |package: PackageId| self.state.packages[package].choice;
-        let choice = choice(a.package).and(choice(b.package));
-        let latest = if choice.latest { self.compare_versions(a, b) } else { Ordering::Equal };
+    fn compare(&self, a: &Provider<'_>, b: &Provider<'_>) -> Ordering {
+        let choices = [a, b].map(|provider| self.state.packages[provider.package].choice);
+        let choice = choices[0].and(choices[1]);
+        // The highest version counts more than whether it can be installed, but only of what may be used at all.
+        let latest = if choices.iter().any(|choice| choice.latest) {
+            compare_by(a, b, |package| self.state.is_allowed(self.graph, package))
+                .then_with(|| self.compare_versions(a, b))
+        } else {
+            Ordering::Equal
+        };
         latest
             .then_with(|| compare_by(a, b, |package| self.state.is_selectable(package)))
-            .then_with(|| compare_by(a, b, |package| !self.state.names[name].shunned.contains(&package)))
             .then_with(|| compare_by(a, b, |package| self.state.packages[package].grouped))
             .then_with(|| compare_by(a, b, |package| Reverse(self.state.packages[package].objections)))
             .then_with(|| compare_by(a, b, |package| self.state.is_allowed(self.graph, package)))

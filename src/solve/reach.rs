@@ -1,8 +1,8 @@
 //! Why each chosen package is needed: the way from the world to it.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
-use super::graph::{Graph, PackageId};
+use super::graph::{Condition, Graph, PackageId};
 use super::state::State;
 use super::table::Table;
 use crate::apk::dependency::Dependency;
@@ -21,6 +21,8 @@ pub(super) enum Reason {
 /// The first reason found for each package, nearest to the world.
 pub(super) struct Reach {
     reasons: Table<PackageId, Option<Reason>>,
+    /// The conditions of each package with `install_if` that no needed package meets yet, by their place.
+    missing: Table<PackageId, Option<HashSet<usize>>>,
     /// The needed packages, nearest to the world first.
     pub(super) packages: Vec<PackageId>,
 }
@@ -29,7 +31,11 @@ impl Reach {
     /// Finds the reasons, and takes back the choice of packages for which there is none: those of names
     /// that all candidates for another needed, but not the candidate that was chosen.
     pub(super) fn keep_what_is_needed(graph: &Graph<'_>, state: &mut State) -> Self {
-        let mut reach = Self { reasons: graph.packages.map(|_| None), packages: Vec::new() };
+        let mut reach = Self {
+            reasons: graph.packages.map(|_| None),
+            missing: graph.packages.map(|_| None),
+            packages: Vec::new(),
+        };
         let mut ahead = VecDeque::new();
         for need in graph.world.iter().filter(|need| !need.dependency.conflict) {
             if let Some(package) = state.chosen_nearest(graph, need) {
@@ -44,9 +50,10 @@ impl Reach {
                 }
             }
             for (name, _) in &graph.packages[package].provides {
-                for waiting in &graph.names[*name].conditional {
-                    if state.packages[*waiting].chosen && reach.has_all_for(graph, *waiting) {
-                        reach.find(*waiting, Reason::With(package), &mut ahead);
+                for condition in &graph.names[*name].conditions {
+                    let waiting = condition.package;
+                    if reach.completes(graph, package, *condition) && state.packages[waiting].chosen {
+                        reach.find(waiting, Reason::With(package), &mut ahead);
                     }
                 }
             }
@@ -65,12 +72,22 @@ impl Reach {
         }
     }
 
-    fn has_all_for(&self, graph: &Graph<'_>, waiting: PackageId) -> bool {
-        graph.packages[waiting].install_if.iter().filter(|need| !need.dependency.conflict).all(|need| {
-            graph.names[need.name].providers.iter().any(|provider| {
-                self.reasons[provider.package].is_some() && graph.fits(provider.package, need)
-            })
-        })
+    /// Whether a needed package meets a condition, and that was the last its package waited for.
+    fn completes(&mut self, graph: &Graph<'_>, package: PackageId, condition: Condition) -> bool {
+        let node = &graph.packages[condition.package];
+        let Some(need) = node.install_if.get(condition.number).filter(|need| !need.dependency.conflict)
+        else {
+            return false;
+        };
+        let missing = &mut self.missing[condition.package];
+        let missing = missing.get_or_insert_with(|| {
+            let stated = node.install_if.iter().enumerate().filter(|(_, need)| !need.dependency.conflict);
+            stated.map(|(number, _)| number).collect()
+        });
+        if graph.fits(package, need) {
+            missing.remove(&condition.number);
+        }
+        missing.is_empty()
     }
 
     /// Why a package is needed, if it is.

@@ -3,6 +3,7 @@
 //! A refusal names everything that stands against the world, not only the first: each [`Culprit`] is one
 //! need that is not met, with who has it, why it is not met, and what led there.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::check::Violation;
@@ -16,10 +17,14 @@ use crate::kind::{Explain, Kind};
 #[non_exhaustive]
 pub enum Refusal {
     /// Needs that cannot be met.
-    #[error("{}", Report(culprits))]
+    #[error("{}", Report { culprits, more: *more })]
     Unsatisfiable {
-        /// All of them, nearest to the world first.
+        /// They, nearest to the world first; of very many the first.
         culprits: Vec<Culprit>,
+        /// How many more there are.
+        more: usize,
+        /// The names, and packages as `name-version`, that apk blames.
+        blamed: Vec<String>,
     },
     /// The world names a tag that no repository has.
     #[error("{dependency} cannot be installed\n  no repository has the tag {tag}")]
@@ -37,7 +42,16 @@ pub enum Refusal {
         /// How many different tags there may be.
         limit: usize,
     },
-    /// The solution found does not hold; a mistake of the solver.
+    /// The solver made as many comparisons as it may.
+    #[error("solving was given up after {limit} comparisons of packages with dependencies")]
+    TooMuchWork {
+        /// How many it may make.
+        limit: u64,
+    },
+    /// The user asked to stop.
+    #[error("interrupted while solving")]
+    Interrupted,
+    /// The solution found does not hold; a bug in the solver.
     #[error("the solution that was found does not hold: {violation}")]
     Unproven {
         /// What is wrong with it.
@@ -107,6 +121,13 @@ pub enum Cause {
         /// The one asked for.
         expected: Arch,
     },
+    /// The package provides a name twice, in different versions, so that it excludes itself.
+    Twice {
+        /// The package.
+        package: String,
+        /// The name.
+        name: String,
+    },
     /// The package that would do cannot be there.
     Excluded {
         /// The package.
@@ -157,12 +178,18 @@ pub(super) const WORLD: &str = "world";
 /// How many packages of the way from the world to a need are shown.
 const MAX_WAY: usize = 12;
 
-struct Report<'a>(&'a [Culprit]);
+/// How many needs that are not met a message shows.
+const SHOWN: usize = 12;
+
+struct Report<'a> {
+    culprits: &'a [Culprit],
+    more: usize,
+}
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut heading = None;
-        for culprit in self.0 {
+        for culprit in self.culprits.iter().take(SHOWN) {
             if heading != Some(&culprit.asked) {
                 let line_break = if heading.is_some() { "\n" } else { "" };
                 let verb = if culprit.asked.conflict { "had" } else { "installed" };
@@ -175,7 +202,10 @@ impl fmt::Display for Report<'_> {
             }
             f.write_str(WORLD)?;
         }
-        Ok(())
+        match self.culprits.len().saturating_sub(SHOWN) + self.more {
+            0 => Ok(()),
+            more => write!(f, "\n{more} more requirements are not met"),
+        }
     }
 }
 
@@ -201,6 +231,7 @@ impl fmt::Display for Culprit {
             Cause::ForeignArch { package, arch, expected } => {
                 write!(f, ", but {package} is for {arch}, not for {expected}")
             }
+            Cause::Twice { package, name } => write!(f, ", but {package} provides {name} in two versions"),
             Cause::Excluded { package, against } => {
                 write!(f, ", but {package} cannot be there: {}", list(against))
             }
@@ -254,6 +285,8 @@ impl Refusal {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Unsatisfiable { .. } | Self::TooManyTags { .. } => "unsat",
+            Self::TooMuchWork { .. } => "limit",
+            Self::Interrupted => "interrupted",
             Self::UnknownTag { .. } => "tag",
             Self::Unproven { .. } => "internal",
         }
@@ -264,19 +297,24 @@ impl Refusal {
     #[must_use]
     pub fn mentions(&self) -> Vec<String> {
         let mut mentions: Vec<String> = Vec::new();
+        let mut known = HashSet::new();
         let mut mention = |text: &str| {
-            if text != WORLD && mentions.iter().all(|known| known != text) {
+            if text != WORLD && known.insert(text.to_owned()) {
                 mentions.push(text.to_owned());
             }
         };
         match self {
-            Self::Unsatisfiable { culprits } => {
+            Self::Unsatisfiable { culprits, blamed, .. } => {
+                blamed.iter().for_each(|text| mention(text));
                 for culprit in culprits {
                     culprit.mention(&mut mention);
                 }
             }
             Self::UnknownTag { dependency, .. } => mention(&dependency.name),
-            Self::TooManyTags { .. } | Self::Unproven { .. } => {}
+            Self::TooManyTags { .. }
+            | Self::TooMuchWork { .. }
+            | Self::Interrupted
+            | Self::Unproven { .. } => {}
         }
         mentions
     }
@@ -292,6 +330,7 @@ impl Culprit {
             Cause::MustChoose { candidates } => candidates.iter().for_each(|name| mention(name)),
             Cause::OnlyUnderTag { package, .. }
             | Cause::Flawed { package, .. }
+            | Cause::Twice { package, .. }
             | Cause::ForeignArch { package, .. } => mention(package),
             Cause::Excluded { package, against } | Cause::Present { package, wanted: against } => {
                 mention(package);
@@ -348,7 +387,7 @@ impl Culprit {
             }
             Cause::OnlyUnderTag { tag, name, .. } => format!("ask for it by its tag: {name}{tag}"),
             Cause::MustChoose { candidates } => format!("name one of them: {}", candidates.join(", ")),
-            Cause::Flawed { package, .. } => {
+            Cause::Flawed { package, .. } | Cause::Twice { package, .. } => {
                 format!("ask for another version than {package}, or for another repository")
             }
             Cause::ForeignArch { expected, .. } => format!("use the repository for {expected}"),
@@ -399,14 +438,16 @@ impl Explain for Refusal {
     fn kind(&self) -> Kind {
         match self {
             Self::Unsatisfiable { .. } | Self::UnknownTag { .. } => Kind::Unsolvable,
-            Self::TooManyTags { .. } => Kind::Limit,
+            Self::TooManyTags { .. } | Self::TooMuchWork { .. } => Kind::Limit,
+            Self::Interrupted => Kind::Interrupted,
             Self::Unproven { .. } => Kind::Internal,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Unsatisfiable { culprits } => {
+            Self::Unsatisfiable { culprits, .. } => {
+                let culprits = culprits.get(..SHOWN).unwrap_or(culprits);
                 let mut hints: Vec<String> = Vec::new();
                 for hint in culprits.iter().filter_map(Culprit::hint) {
                     if !hints.contains(&hint) {
@@ -432,6 +473,10 @@ impl Explain for Refusal {
                 Some(format!("the tags there are: {}", known.join(", ")))
             }
             Self::TooManyTags { .. } => Some("give repositories that belong together one tag".to_owned()),
+            Self::TooMuchWork { .. } => {
+                Some("an index with so many alternatives is not made in good faith; ask for less, or leave its repository out".to_owned())
+            }
+            Self::Interrupted => None,
             Self::Unproven { .. } => Some("please report this, with the profile and the indexes".to_owned()),
         }
     }

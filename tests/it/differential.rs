@@ -20,6 +20,7 @@ use apkcompose::apk::dependency::{Dependency, Provide, Tag};
 use apkcompose::apk::index::{Flaw, Index, Package};
 use apkcompose::apk::installed::InstalledText;
 use apkcompose::arch::Arch;
+use apkcompose::report::Silent;
 use apkcompose::solve::refusal::Cause;
 use apkcompose::solve::{Installed, Options, Refusal, Repository, Request, Solution, solve};
 
@@ -277,7 +278,7 @@ fn compare(world: &World, draw: &Draw, session: &mut Session) -> Verdict {
     let (repositories, installed, request) = (world.repositories(draw), world.installed(draw), request(draw));
     let names: Vec<&str> = draw.names.iter().map(String::as_str).collect();
     let theirs = session.simulate(&names);
-    let ours = solve(&repositories, Some(&installed), &request);
+    let ours = solve(&repositories, Some(&installed), &request, &Silent);
     match (ours, theirs) {
         (Ok(solution), Ok(theirs)) => {
             let theirs: Vec<String> = theirs.iter().map(|step| solve_text::of_apk(step)).collect();
@@ -297,7 +298,7 @@ fn compare(world: &World, draw: &Draw, session: &mut Session) -> Verdict {
 
 /// Whether nothing is blamed but [`MALFORMED`].
 fn is_malformed(refusal: &Refusal) -> bool {
-    let Refusal::Unsatisfiable { culprits } = refusal else { return false };
+    let Refusal::Unsatisfiable { culprits, .. } = refusal else { return false };
     culprits.iter().all(|culprit| {
         matches!(&culprit.cause, Cause::Flawed { package, flaw: Flaw::Depends(_) } if MALFORMED.contains(&&**package))
     })

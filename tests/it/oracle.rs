@@ -9,6 +9,7 @@ use apkcompose::apk::index::Index;
 use apkcompose::apk::installed::InstalledText;
 use apkcompose::arch::Arch;
 use apkcompose::kind::Explain as _;
+use apkcompose::report::Silent;
 use apkcompose::solve::{Installed, Options, Repository, Request, solve};
 use flate2::read::MultiGzDecoder;
 
@@ -47,7 +48,7 @@ fn steps_and_their_order_are_those_of_the_recorded_answers() {
             requested,
             options: Options::default(),
         };
-        let solution = solve(&repositories, Some(&installed), &request).unwrap();
+        let solution = solve(&repositories, Some(&installed), &request, &Silent).unwrap();
         let steps = solve_text::steps(&repositories, Some(&installed), &solution);
         assert_eq!(steps, expected(&text), "{}", answer.display());
     }
@@ -71,8 +72,8 @@ fn the_iso_as_a_whole_is_refused_and_both_sides_of_the_conflict_are_named() {
     let harmless: Vec<Dependency> =
         all.iter().filter(|d| !["vlan", "network-extras"].contains(&&*d.name)).cloned().collect();
 
-    let refusal = solve(&repositories, None, &request(all)).unwrap_err();
-    let solution = solve(&repositories, None, &request(harmless)).unwrap();
+    let refusal = solve(&repositories, None, &request(all), &Silent).unwrap_err();
+    let solution = solve(&repositories, None, &request(harmless), &Silent).unwrap();
 
     insta::assert_snapshot!(format!("{refusal}\nhint: {}", refusal.hint().unwrap()), @r"
     ifupdown-ng cannot be installed

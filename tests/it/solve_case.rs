@@ -15,6 +15,7 @@ use apkcompose::apk::dependency::{Dependency, Tag};
 use apkcompose::apk::index::Index;
 use apkcompose::arch::Arch;
 use apkcompose::digest::{Identity, Sha1};
+use apkcompose::report::Silent;
 use apkcompose::solve::{
     Ambition, Availability, Installed, Options, Refusal, Repository, Request, Scope, Upgrade, solve,
 };
@@ -85,7 +86,7 @@ impl<'t> Case<'t> {
             requested: added.iter().map(|text| Dependency::name_in(text).to_owned()).collect(),
             options: Options { scope, ..options(&self.words("options")) },
         };
-        let solution = solve(&repositories, installed.as_ref(), &request)?;
+        let solution = solve(&repositories, installed.as_ref(), &request, &Silent)?;
         Ok(solve_text::steps(&repositories, installed.as_ref(), &solution))
     }
 

@@ -5,6 +5,7 @@ use super::super::drawing::Drawing;
 use super::super::plan::Prepared;
 use super::ExplainError;
 use crate::apk::dependency::Dependency;
+use crate::report::Reporter;
 use crate::solve::{Request, Solution};
 
 /// What an image would be with something more.
@@ -21,13 +22,17 @@ pub struct Added<'a> {
 /// # Errors
 ///
 /// [`ExplainError::Refusal`] if it cannot be had beside what the profile asks for.
-pub fn adding<'a>(prepared: &'a Prepared, wanted: &[Dependency]) -> Result<Added<'a>, ExplainError> {
+pub fn adding<'a>(
+    prepared: &'a Prepared,
+    wanted: &[Dependency],
+    reporter: &dyn Reporter,
+) -> Result<Added<'a>, ExplainError> {
     let mut request = prepared.request().clone();
     for dependency in wanted.iter().filter(|dependency| !prepared.request().world.contains(dependency)) {
         request.world.push(dependency.clone());
         request.requested.push(dependency.name.to_string());
     }
-    let solution = prepared.solve(&request)?;
+    let solution = prepared.solve(&request, reporter)?;
     let resolution = prepared.answer_to(&request, &solution).since(&prepared.answer());
     Ok(Added { prepared, request, solution, resolution })
 }

@@ -92,7 +92,7 @@ pub fn why_not(
     let closure = answer.closure().ok_or(ExplainError::Lost)?;
     let (verdict, drawing) = match there(&prepared, &closure, &dependency) {
         Some(verdict) => (verdict, Drawing::default()),
-        None => match adding(&prepared, std::slice::from_ref(&dependency)) {
+        None => match adding(&prepared, std::slice::from_ref(&dependency), fetcher.reporter) {
             Ok(added) => unasked(&closure, &dependency, &added)?,
             Err(ExplainError::Refusal(refusal)) => (refused(&refusal), Drawing::default()),
             Err(error) => return Err(error),
