@@ -142,8 +142,8 @@ impl Installation {
             through_links: HashSet::new(),
             placed: Placed::default(),
         };
-        for entry in &incoming.table.entries {
-            placing.entry(entry)?;
+        for entry in incoming.table.entries() {
+            placing.entry(&entry)?;
         }
         let Placing { new, mut placed, through_links, .. } = placing;
         self.database.insert(new);
