@@ -206,7 +206,10 @@ impl Explain for ContentError {
 
 /// The bytes of a file.
 #[derive(Clone)]
-pub struct Content {
+pub struct Content(Arc<Slice>);
+
+/// A slice of something, which may be of a great many files: each is small where it is not looked at.
+struct Slice {
     source: Arc<dyn ReadAt>,
     offset: u64,
     length: u64,
@@ -220,25 +223,25 @@ impl Content {
         let bytes = bytes.into();
         let digest = Sha256::of(&bytes);
         let length = bytes.len() as u64;
-        Self { source: Arc::new(Memory(bytes)), offset: 0, length, digest }
+        Self::slice(Arc::new(Memory(bytes)), 0, length, digest)
     }
 
     /// The `length` bytes at `offset` of `source`, whose digest was recorded as `digest`.
     #[must_use]
     pub fn slice(source: Arc<dyn ReadAt>, offset: u64, length: u64, digest: Sha256) -> Self {
-        Self { source, offset, length, digest }
+        Self(Arc::new(Slice { source, offset, length, digest }))
     }
 
     /// The length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
-        self.length
+        self.0.length
     }
 
     /// The recorded SHA-256.
     #[must_use]
     pub fn digest(&self) -> Sha256 {
-        self.digest
+        self.0.digest
     }
 
     /// All of it, checked against the digest. For small files: configuration, databases, scripts.
@@ -251,7 +254,7 @@ impl Content {
     /// Writes all of it to `out`, checked against the digest. On an error `out` may hold a part.
     pub fn copy_to(&self, out: &mut impl Write) -> Result<(), ContentError> {
         let mut reader = self.reader();
-        let mut buffer = vec![0; COPY_BUFFER.min(usize::try_from(self.length).unwrap_or(COPY_BUFFER))];
+        let mut buffer = vec![0; COPY_BUFFER.min(usize::try_from(self.length()).unwrap_or(COPY_BUFFER))];
         loop {
             let filled = reader.fill(&mut buffer)?;
             if filled == 0 {
@@ -270,9 +273,9 @@ impl Content {
     /// Fills `buffer` from `offset` *without* checking the digest: for looking at the head of a file.
     pub fn peek(&self, buffer: &mut [u8], offset: u64) -> Result<(), ContentError> {
         let end = offset.checked_add(buffer.len() as u64);
-        let inside = end.is_some_and(|end| end <= self.length);
+        let inside = end.is_some_and(|end| end <= self.length());
         let result = if inside {
-            self.source.read_exact_at(buffer, self.offset.saturating_add(offset))
+            self.0.source.read_exact_at(buffer, self.0.offset.saturating_add(offset))
         } else {
             Err(io::ErrorKind::UnexpectedEof.into())
         };
@@ -281,9 +284,9 @@ impl Content {
 
     fn read_error(&self, error: io::Error) -> ContentError {
         ContentError::Read {
-            source_name: self.source.describe(),
-            offset: self.offset,
-            length: self.length,
+            source_name: self.0.source.describe(),
+            offset: self.0.offset,
+            length: self.0.length,
             error,
         }
     }
@@ -291,14 +294,14 @@ impl Content {
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Content({} bytes, {})", self.length, self.digest)
+        write!(f, "Content({} bytes, {})", self.length(), self.digest())
     }
 }
 
 /// Content is equal when its bytes are.
 impl PartialEq for Content {
     fn eq(&self, other: &Self) -> bool {
-        self.length == other.length && self.digest == other.digest
+        self.length() == other.length() && self.digest() == other.digest()
     }
 }
 
@@ -316,18 +319,18 @@ impl ContentReader<'_> {
     ///
     /// The call that reaches the end checks the digest of the whole.
     pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ContentError> {
-        let left = self.content.length.saturating_sub(self.position);
+        let left = self.content.0.length.saturating_sub(self.position);
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let Some(part) = buffer.get_mut(..wanted) else { return Ok(0) };
         if !part.is_empty() {
-            let at = self.content.offset.saturating_add(self.position);
-            self.content.source.read_exact_at(part, at).map_err(|error| self.content.read_error(error))?;
+            let at = self.content.0.offset.saturating_add(self.position);
+            self.content.0.source.read_exact_at(part, at).map_err(|error| self.content.read_error(error))?;
         }
         self.position = self.position.saturating_add(wanted as u64);
         if let Some(hasher) = &mut self.hasher {
             hasher.update(part);
         }
-        if self.position == self.content.length {
+        if self.position == self.content.0.length {
             self.check()?;
         }
         Ok(wanted)
@@ -336,14 +339,14 @@ impl ContentReader<'_> {
     fn check(&mut self) -> Result<(), ContentError> {
         let Some(hasher) = self.hasher.take() else { return Ok(()) };
         let got = hasher.finish();
-        if got == self.content.digest {
+        if got == self.content.0.digest {
             return Ok(());
         }
         Err(ContentError::Changed {
-            source_name: self.content.source.describe(),
-            offset: self.content.offset,
-            length: self.content.length,
-            expected: self.content.digest,
+            source_name: self.content.0.source.describe(),
+            offset: self.content.0.offset,
+            length: self.content.0.length,
+            expected: self.content.0.digest,
             got,
         })
     }

@@ -26,7 +26,7 @@
 //! | 3 | [`tree`], [`solve`], [`profile`], [`elf`] | the root filesystem, the solver, the profile, facts of one file |
 //! | 2 | [`apk`] | apk's formats, pure: bytes in, values out |
 //! | 1 | [`archive`] | gzip members, chunked compression, tar framing |
-//! | 0 | [`arch`], [`content`], [`digest`], [`kind`], [`path`], [`report`], [`root`], [`threads`] | small leaves |
+//! | 0 | [`arch`], [`content`], [`digest`], [`kind`], [`path`], [`report`], [`root`], [`threads`], [`wildcard`] | small leaves |
 //!
 //! Floors 0 to 3 touch neither network nor disk, [`root`] aside. All unsafe code is in one file of [`sandbox`].
 
@@ -50,6 +50,7 @@ pub mod solve;
 pub mod store;
 pub mod threads;
 pub mod tree;
+pub mod wildcard;
 
 // The unit tests draw as the integration tests do.
 #[cfg(test)]

@@ -152,6 +152,12 @@ impl TreePath {
         if self.is_root() { Self::relative(name) } else { Self::relative(&format!("{}/{name}", self.0)) }
     }
 
+    /// What sorts behind this and all that is below it, and before everything else. No name of a tree equals it.
+    pub(crate) fn behind_contents(&self) -> Self {
+        // No name has a control character, and a slash sorts before all that names have.
+        Self(Arc::from(format!("{}\u{1}", self.0)))
+    }
+
     /// The directories above this, from the root down, this one excluded.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
         let mut all: Vec<Self> = std::iter::successors(self.parent(), Self::parent).collect();
@@ -187,9 +193,16 @@ fn flaw_of_name(name: &str) -> Option<PathFlaw> {
 
 impl Ord for TreePath {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        const BLOCK: usize = 16;
+        let (one, two) = (self.0.as_bytes(), other.0.as_bytes());
+        // Long paths that lie close to each other have much in common, which is passed over block by block.
+        let blocks = one.chunks_exact(BLOCK).zip(two.chunks_exact(BLOCK));
+        let common = blocks.take_while(|(one, two)| one == two).count() * BLOCK;
         // '/' must sort before every other byte for a directory to be followed by its contents.
-        let key = |byte: u8| if byte == b'/' { 0 } else { byte };
-        self.0.bytes().map(key).cmp(other.0.bytes().map(key))
+        let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+        let one = one.get(common..).unwrap_or_default();
+        let two = two.get(common..).unwrap_or_default();
+        one.iter().map(key).cmp(two.iter().map(key))
     }
 }
 
@@ -274,6 +287,20 @@ mod tests {
         paths.sort();
         let sorted: Vec<&str> = paths.iter().map(TreePath::as_str).collect();
         assert_eq!(sorted, ["", "a", "a/b", "a/b/c", "a/z", "a-b", "a.b"]);
+    }
+
+    #[test]
+    fn paths_with_long_beginnings_in_common_sort_by_what_comes_after() {
+        for length in 0..40 {
+            let beginning = "n".repeat(length);
+            let sorted = ["", "/a", "/a/b", "-a", "a", "a/b", "aa"]
+                .map(|end| TreePath::relative(&format!("{beginning}m{end}")).unwrap());
+            assert!(sorted.is_sorted(), "{length}");
+            let [directory, .., last] = &sorted;
+            let behind = directory.behind_contents();
+            assert!(sorted.iter().all(|path| (*path < behind) == path.is_below(directory)), "{length}");
+            assert!(behind < *last);
+        }
     }
 
     #[test]

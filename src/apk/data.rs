@@ -64,11 +64,10 @@ impl Explain for DataError {
 
     fn kind(&self) -> Kind {
         match &self.flaw {
-            DataFlaw::Table(TableError::Write(error)) | DataFlaw::Gzip(GzipError::Read(error)) => {
-                Kind::of_io(error)
-            }
+            DataFlaw::Table(error) => error.kind(),
+            DataFlaw::Gzip(GzipError::Read(error)) => Kind::of_io(error),
             DataFlaw::Gzip(GzipError::TooLarge { .. }) => Kind::Limit,
-            _ => Kind::Integrity,
+            DataFlaw::Gzip(_) | DataFlaw::Trailing => Kind::Integrity,
         }
     }
 }

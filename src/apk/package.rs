@@ -210,7 +210,9 @@ impl Explain for PackageError {
     fn kind(&self) -> Kind {
         match &self.flaw {
             PackageFlaw::Read(error) => Kind::of_io(error),
-            PackageFlaw::ControlGzip(GzipError::TooLarge { .. }) => Kind::Limit,
+            PackageFlaw::ControlTar(error) => error.kind(),
+            PackageFlaw::ControlGzip(GzipError::TooLarge { .. })
+            | PackageFlaw::Info(PackageInfoError::TooMany) => Kind::Limit,
             _ => Kind::Integrity,
         }
     }
@@ -224,6 +226,9 @@ impl Explain for PackageError {
                 "the mirror's index and packages do not belong together: it may be half updated, or damaged"
                     .to_owned(),
             ),
+            PackageFlaw::Info(PackageInfoError::TooMany) => {
+                Some("leave the package out, and report it to its owner".to_owned())
+            }
             PackageFlaw::Adb => Some("use a repository with v2 packages, as Alpine's own are".to_owned()),
             _ => Some("the file is damaged: fetch it again, or use another mirror".to_owned()),
         }

@@ -51,6 +51,9 @@ pub struct PackageInfo {
     pub datahash: Option<Sha256>,
 }
 
+/// The most words that its lists may have together: dependencies, provided names, triggers and so on.
+const MAX_WORDS: usize = 200_000;
+
 /// Why a `.PKGINFO` is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -68,6 +71,9 @@ pub enum PackageInfoError {
         /// The value.
         value: String,
     },
+    /// There are too many words in its lists.
+    #[error(".PKGINFO lists more dependencies, provided names and triggers than the limit of {MAX_WORDS}")]
+    TooMany,
     /// A key without which there is no package is missing.
     #[error(".PKGINFO has no {0}")]
     Missing(&'static str),
@@ -85,6 +91,9 @@ impl PackageInfo {
             if let Some((key, value)) = line.split_once('=') {
                 info.take(number + 1, key.trim(), value.trim())?;
             }
+            if info.words() > MAX_WORDS {
+                return Err(PackageInfoError::TooMany);
+            }
         }
         for (key, value) in [("pkgname", &info.name), ("pkgver", &info.version), ("arch", &info.arch)] {
             if value.is_empty() {
@@ -92,6 +101,11 @@ impl PackageInfo {
             }
         }
         Ok(info)
+    }
+
+    fn words(&self) -> usize {
+        let lists = [&self.depends, &self.provides, &self.install_if, &self.replaces, &self.triggers];
+        lists.iter().map(|list| list.len()).sum()
     }
 
     fn take(&mut self, line: usize, key: &str, value: &str) -> Result<(), PackageInfoError> {
@@ -102,7 +116,7 @@ impl PackageInfo {
         ) -> Result<T, PackageInfoError> {
             value.parse().map_err(|_| PackageInfoError::Value { line, key, value: value.to_owned() })
         }
-        let words = || value.split_ascii_whitespace().map(str::to_owned);
+        let words = || value.split_ascii_whitespace().take(MAX_WORDS + 1).map(str::to_owned);
         match key {
             "pkgname" => value.clone_into(&mut self.name),
             "pkgver" => value.clone_into(&mut self.version),

@@ -68,9 +68,8 @@ impl Explain for RootfsError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Table(TableError::Write(error)) => Kind::of_io(error),
             Self::Stored(error) => error.kind(),
-            Self::Table(_) => Kind::Integrity,
+            Self::Table(error) => error.kind(),
         }
     }
 }
@@ -236,10 +235,14 @@ mod tests {
         let table = expand_bytes(&gzip_write::member(&tar).unwrap(), &mut copy).unwrap();
 
         assert_eq!(copy, tar);
-        let paths: Vec<&str> = table.entries.iter().map(|entry| entry.path.as_str()).collect();
-        assert_eq!(paths, ["", "etc", "etc/a", "etc/b", ".dockerenv", "usr/lib/without/its/directories"]);
-        assert_eq!(table.entries[3].kind, TableKind::HardLink(TreePath::relative("etc/a").unwrap()));
-        let TableKind::File(place) = &table.entries[2].kind else { panic!("no file") };
+        let paths: Vec<String> = table.entries().map(|entry| entry.path.to_string()).collect();
+        assert_eq!(
+            paths,
+            ["/", "/etc", "/etc/a", "/etc/b", "/.dockerenv", "/usr/lib/without/its/directories"]
+        );
+        let entries: Vec<_> = table.entries().collect();
+        assert_eq!(entries[3].kind, TableKind::HardLink(TreePath::relative("etc/a").unwrap()));
+        let TableKind::File(place) = &entries[2].kind else { panic!("no file") };
         let range =
             usize::try_from(place.offset).unwrap()..usize::try_from(place.offset + place.length).unwrap();
         assert_eq!(&copy[range], b"text");
@@ -305,7 +308,8 @@ mod tests {
                 Whiteout::Contents(TreePath::root()),
             ]
         );
-        let kinds: Vec<_> = table.entries.iter().map(|entry| (entry.path.as_str(), &entry.kind)).collect();
+        let listed: Vec<_> = table.entries().collect();
+        let kinds: Vec<_> = listed.iter().map(|entry| (entry.path.as_str(), &entry.kind)).collect();
         assert!(matches!(kinds[0], ("usr/new", TableKind::File(_))));
         assert_eq!(kinds[1], ("usr/link", &TableKind::HardLink(path("usr/below"))));
         assert!(expand_tar(&entries[..1]).is_err() && expand_tar(&entries[5..]).is_err());

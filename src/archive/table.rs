@@ -4,18 +4,24 @@
 //! that nobody reads headers again. What may be in the tar is its kind's own rule: [`Rules`] says for each
 //! entry whether it is taken and under which path.
 //!
+//! A table is kept as bytes, and its entries are made of them one at a time: a package of a million entries is a few
+//! megabytes, and must not need a gigabyte. How much a table may take is limited.
+//!
 //! Always true of a table: paths are valid and, directories aside, stand once; a hard link's target is an
 //! earlier file; offsets and lengths lie inside the tar.
 //!
 //! Source: design, "The store".
 
+mod packed;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
 
-use serde::{Deserialize, Serialize};
+use packed::Packed;
 
 use super::tar_read::{Entry, EntryKind, TarError, TarReader};
 use crate::digest::{Sha1, Sha1Hasher, Sha256, Sha256Hasher};
+use crate::kind::{Explain, Kind};
 use crate::path::{PathError, TreePath};
 
 /// How much of a file is hashed at a time.
@@ -24,19 +30,67 @@ const BUFFER: usize = 64 * 1024;
 const MAX_TARGET: usize = 4095;
 /// The most bytes of extended attributes an entry may have: Linux' own limit for one value.
 const MAX_XATTRS: usize = 64 * 1024;
+/// The most entries that a table may have.
+const MAX_ENTRIES: usize = 500_000;
+/// The most bytes that a table may take: paths, targets, owners and attributes of its entries.
+const MAX_SIZE: usize = 64 << 20;
 
 /// What a tar holds, in its order.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
-    /// The entries.
-    pub entries: Vec<TableEntry>,
+    entries: Packed,
     /// What of the layers below is gone, if the tar is a layer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub whiteouts: Vec<Whiteout>,
 }
 
+impl Table {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entries, in the order of the tar.
+    pub fn entries(&self) -> impl Iterator<Item = TableEntry> + use<'_> {
+        self.entries.entries()
+    }
+
+    /// Appends an entry. That what a table promises still holds is the caller's to see to.
+    pub fn push(&mut self, entry: &TableEntry) {
+        self.entries.push(entry);
+    }
+
+    /// Writes the table so that [`Self::of_bytes`] reads it.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(&(self.entries.size() as u64).to_le_bytes())?;
+        out.write_all(self.entries.bytes())?;
+        out.write_all(&packed::pack_whiteouts(&self.whiteouts))
+    }
+
+    /// The table that was written as `bytes`; nothing if they are none.
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let (size, rest) = bytes.split_at_checked(8)?;
+        let size = u64::from_le_bytes(size.try_into().ok()?).try_into().ok()?;
+        let (entries, whiteouts) = rest.split_at_checked(size)?;
+        let whiteouts = packed::unpack_whiteouts(whiteouts)?;
+        Some(Self { entries: Packed::of_bytes(entries.to_vec())?, whiteouts })
+    }
+}
+
+impl FromIterator<TableEntry> for Table {
+    fn from_iter<I: IntoIterator<Item = TableEntry>>(entries: I) -> Self {
+        let mut table = Self::default();
+        entries.into_iter().for_each(|entry| table.push(&entry));
+        table
+    }
+}
+
 /// What a layer takes away from those below it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whiteout {
     /// What is at the path, and below it.
     Path(TreePath),
@@ -45,7 +99,7 @@ pub enum Whiteout {
 }
 
 /// An entry of a tar.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableEntry {
     /// Where it belongs.
     pub path: TreePath,
@@ -64,12 +118,11 @@ pub struct TableEntry {
     /// Modification time, in seconds since 1970.
     pub mtime: i64,
     /// Extended attributes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub xattrs: BTreeMap<Box<str>, Box<[u8]>>,
 }
 
 /// What an entry of a tar is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TableKind {
     /// A regular file and where its bytes are in the tar.
     File(Place),
@@ -88,7 +141,7 @@ pub enum TableKind {
 }
 
 /// Where the bytes of a file are, and what they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Where they begin in the tar.
     pub offset: u64,
@@ -209,20 +262,48 @@ pub enum TableError {
         name: String,
     },
     /// There are more extended attributes than any file system keeps.
-    #[error("{path} has more than {MAX_XATTRS} bytes of extended attributes")]
+    #[error("{path} has more bytes of extended attributes than the limit of {MAX_XATTRS}")]
     LongXattrs {
         /// The file's path.
         path: TreePath,
     },
+    /// There are too many entries.
+    #[error("the archive has more files, directories and links than the limit of {MAX_ENTRIES}")]
+    TooMany,
+    /// The entries say too much.
+    #[error(
+        "the paths, link targets, owners and attributes in the archive take more bytes than the limit of {MAX_SIZE}"
+    )]
+    TooLong,
     /// The copy could not be written.
     #[error("cannot write the inflated archive: {0}")]
     Write(#[source] io::Error),
 }
 
+impl Explain for TableError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Tar(error) => error.kind(),
+            Self::LongXattrs { .. } | Self::TooMany | Self::TooLong => Kind::Limit,
+            Self::Write(error) => Kind::of_io(error),
+            Self::Path(_)
+            | Self::Twice { .. }
+            | Self::NoDirectory { .. }
+            | Self::HardLink { .. }
+            | Self::Whiteout { .. }
+            | Self::Target { .. }
+            | Self::NoChecksum { .. }
+            | Self::MalformedChecksum { .. }
+            | Self::Checksum { .. }
+            | Self::Xattr { .. } => Kind::Integrity,
+        }
+    }
+}
+
 /// Reads an inflated tar to its last byte, copying it to `copy`, and returns its table.
 pub fn read_table(tar: impl Read, copy: impl Write, rules: &impl Rules) -> Result<Table, TableError> {
     let mut reader = TarReader::new(Tee { input: tar, copy, write_error: None });
-    let mut builder = Builder { entries: Vec::new(), whiteouts: Vec::new(), seen: HashMap::new() };
+    let mut builder = Builder { table: Table::default(), whiteouts: 0, seen: HashMap::new() };
     let result = builder.read_all(&mut reader, rules);
     let mut tee = reader.into_inner();
     if let Some(error) = tee.write_error.take() {
@@ -230,7 +311,7 @@ pub fn read_table(tar: impl Read, copy: impl Write, rules: &impl Rules) -> Resul
     }
     result?;
     tee.copy.flush().map_err(TableError::Write)?;
-    Ok(Table { entries: builder.entries, whiteouts: builder.whiteouts })
+    Ok(builder.table)
 }
 
 /// Copies what is read.
@@ -253,10 +334,20 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
 }
 
 struct Builder {
-    entries: Vec<TableEntry>,
-    whiteouts: Vec<Whiteout>,
-    /// Where each path stands in `entries`.
-    seen: HashMap<TreePath, usize>,
+    table: Table,
+    /// How many bytes the whiteouts take.
+    whiteouts: usize,
+    /// What each path is that has an entry.
+    seen: HashMap<TreePath, Seen>,
+}
+
+/// What an entry is to those that come later.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Directory,
+    /// Something that a hard link may name.
+    File,
+    Other,
 }
 
 impl Builder {
@@ -266,7 +357,10 @@ impl Builder {
             let admitted = match rules.admit(&entry)? {
                 Admission::Taken(admitted) => admitted,
                 Admission::Whiteout(whiteout) => {
-                    self.whiteouts.push(whiteout);
+                    let (Whiteout::Path(path) | Whiteout::Contents(path)) = &whiteout;
+                    self.whiteouts += path.as_str().len() + 1;
+                    self.table.whiteouts.push(whiteout);
+                    self.check_size()?;
                     continue;
                 }
                 Admission::Skipped => continue,
@@ -295,16 +389,21 @@ impl Builder {
     }
 
     fn push(&mut self, path: TreePath, kind: TableKind, entry: Entry) -> Result<(), TableError> {
-        let is_directory = kind == TableKind::Directory;
-        if let Some(before) = self.seen.insert(path.clone(), self.entries.len()) {
-            let both_directories =
-                is_directory && self.entries.get(before).is_some_and(|e| e.kind == TableKind::Directory);
-            if !both_directories {
-                return Err(TableError::Twice { path });
-            }
+        let seen = match &kind {
+            TableKind::Directory => Seen::Directory,
+            TableKind::File(_) | TableKind::HardLink(_) => Seen::File,
+            TableKind::Symlink(_)
+            | TableKind::CharacterDevice(..)
+            | TableKind::BlockDevice(..)
+            | TableKind::Fifo => Seen::Other,
+        };
+        if let Some(before) = self.seen.insert(path.clone(), seen)
+            && (before, seen) != (Seen::Directory, Seen::Directory)
+        {
+            return Err(TableError::Twice { path });
         }
         let xattrs = checked_xattrs(&path, entry.xattrs)?;
-        self.entries.push(TableEntry {
+        self.table.push(&TableEntry {
             path,
             kind,
             mode: entry.mode & 0o7777,
@@ -315,17 +414,26 @@ impl Builder {
             mtime: entry.mtime,
             xattrs,
         });
+        self.check_size()
+    }
+
+    fn check_size(&self) -> Result<(), TableError> {
+        if self.table.len() + self.table.whiteouts.len() > MAX_ENTRIES {
+            return Err(TableError::TooMany);
+        }
+        if self.table.entries.size() + self.whiteouts > MAX_SIZE {
+            return Err(TableError::TooLong);
+        }
         Ok(())
     }
 
     fn check_directory(&self, path: &TreePath) -> Result<(), TableError> {
         let Some(parent) = path.parent().filter(|parent| !parent.is_root()) else { return Ok(()) };
-        let is_there = self
-            .seen
-            .get(&parent)
-            .and_then(|at| self.entries.get(*at))
-            .is_some_and(|entry| entry.kind == TableKind::Directory);
-        if is_there { Ok(()) } else { Err(TableError::NoDirectory { path: path.clone() }) }
+        if self.seen.get(&parent) == Some(&Seen::Directory) {
+            Ok(())
+        } else {
+            Err(TableError::NoDirectory { path: path.clone() })
+        }
     }
 
     fn hard_link(
@@ -336,8 +444,8 @@ impl Builder {
         rules: &impl Rules,
     ) -> Result<TreePath, TableError> {
         target
-            .filter(|target| match self.seen.get(target).and_then(|at| self.entries.get(*at)) {
-                Some(earlier) => matches!(earlier.kind, TableKind::File(_) | TableKind::HardLink(_)),
+            .filter(|target| match self.seen.get(target) {
+                Some(earlier) => *earlier == Seen::File,
                 None => rules.links_may_lead_below(),
             })
             .ok_or_else(|| TableError::HardLink {

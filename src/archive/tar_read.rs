@@ -12,16 +12,18 @@ use std::io::{self, Read};
 
 use tar::{EntryType, Header};
 
+use crate::kind::{Explain, Kind};
+
 /// The size of a block.
 const BLOCK: usize = 512;
 /// Where a header has the type of its entry.
 const TYPE_FLAG: usize = 156;
-/// The most the PAX records, or a GNU long name, of one entry may take, in bytes.
+/// The most that PAX records and GNU long names of one entry may take together, in bytes.
 const MAX_EXTENDED: u64 = 1 << 20;
 /// The largest file, in bytes: far more than anybody has, and small enough to be added up.
 const MAX_SIZE: u64 = 1 << 60;
-/// The most entries a tar may have.
-const MAX_ENTRIES: u64 = 2_000_000;
+/// The most headers a tar may have; an entry has one, and often an extended one in front.
+const MAX_HEADERS: u64 = 2_000_000;
 /// The most room that is made for a file before its bytes are seen.
 const FIRST_ROOM: u64 = 1 << 20;
 /// Prefix of PAX records that hold extended attributes.
@@ -79,12 +81,45 @@ pub enum TarError {
         /// Where it begins, at the latest.
         at: u64,
     },
-    /// There are more entries than a tar may have.
-    #[error("the archive has more than {MAX_ENTRIES} entries")]
+    /// The extended headers of one entry are too long together.
+    #[error(
+        "the extended headers of the entry at byte {at} have more bytes than the limit of {MAX_EXTENDED}"
+    )]
+    LongExtended {
+        /// Where the last of them begins.
+        at: u64,
+    },
+    /// A file that is read whole is too long.
+    #[error("the file at byte {at} has {size} bytes, more than its limit of {limit}")]
+    LongFile {
+        /// Where it begins.
+        at: u64,
+        /// How long it is, in bytes.
+        size: u64,
+        /// How long it may be, in bytes.
+        limit: u64,
+    },
+    /// There are more headers than a tar may have.
+    #[error("the archive has more headers than the limit of {MAX_HEADERS}")]
     TooMany,
     /// The bytes of the tar could not be read.
     #[error("cannot read the archive: {0}")]
     Read(#[source] io::Error),
+}
+
+impl Explain for TarError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::LongExtended { .. } | Self::LongFile { .. } | Self::TooMany => Kind::Limit,
+            Self::Read(error) => Kind::of_io(error),
+            Self::Truncated { .. }
+            | Self::Header { .. }
+            | Self::Extended { .. }
+            | Self::Sizes { .. }
+            | Self::Kind { .. }
+            | Self::Trailing { .. } => Kind::Integrity,
+        }
+    }
 }
 
 /// What an entry is.
@@ -146,7 +181,9 @@ pub struct TarReader<R> {
     /// Bytes of the current entry's data not yet read, and of the padding behind them.
     data_left: u64,
     padding: u64,
-    entries: u64,
+    headers: u64,
+    /// Bytes of the extended headers of the entry that comes.
+    extended: u64,
 }
 
 /// What extended headers say about the entry that follows them.
@@ -167,7 +204,7 @@ struct Extension {
 impl<R: Read> TarReader<R> {
     /// Reads the tar that begins here.
     pub fn new(input: R) -> Self {
-        Self { input, position: 0, data_left: 0, padding: 0, entries: 0 }
+        Self { input, position: 0, data_left: 0, padding: 0, headers: 0, extended: 0 }
     }
 
     /// The next entry, or nothing at the end. Data of the one before that was not read is skipped.
@@ -177,6 +214,7 @@ impl<R: Read> TarReader<R> {
         self.skip_data()?;
         let mut extension = Extension::default();
         let mut extended = false;
+        self.extended = 0;
         loop {
             let at = self.position;
             let Some(header) = self.header()? else {
@@ -185,8 +223,8 @@ impl<R: Read> TarReader<R> {
                 }
                 return Ok(None);
             };
-            self.entries += 1;
-            if self.entries > MAX_ENTRIES {
+            self.headers += 1;
+            if self.headers > MAX_HEADERS {
                 return Err(TarError::TooMany);
             }
             let size =
@@ -221,7 +259,7 @@ impl<R: Read> TarReader<R> {
     /// All of the current entry's data, which must not be more than `limit` bytes.
     pub fn read_small(&mut self, limit: u64) -> Result<Vec<u8>, TarError> {
         if self.data_left > limit {
-            return Err(TarError::Header { at: self.position, flaw: "its file is larger than it may be" });
+            return Err(TarError::LongFile { at: self.position, size: self.data_left, limit });
         }
         // How much there will be is only what the archive says: room is made as it comes.
         let mut data =
@@ -281,8 +319,10 @@ impl<R: Read> TarReader<R> {
     }
 
     fn extended_data(&mut self, at: u64, size: u64) -> Result<Vec<u8>, TarError> {
-        if size > MAX_EXTENDED {
-            return Err(TarError::Extended { at, flaw: "it is too long" });
+        // All that stand in front of one entry: what they say is kept until it comes.
+        self.extended = self.extended.saturating_add(size);
+        if self.extended > MAX_EXTENDED {
+            return Err(TarError::LongExtended { at });
         }
         self.expect_data(at, size)?;
         let data = self.read_small(MAX_EXTENDED)?;

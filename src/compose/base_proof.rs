@@ -122,11 +122,7 @@ impl Proof<'_> {
         let recorded = self.base.database.packages();
         for ((recorded, listed), stored) in recorded.into_iter().zip(self.listed).zip(self.packages) {
             let as_recorded = self.records_agree(recorded, listed, stored)
-                && stored
-                    .table()
-                    .entries
-                    .iter()
-                    .all(|entry| self.is_as_packaged(recorded, entry, &mut covered));
+                && stored.table().entries().all(|entry| self.is_as_packaged(recorded, &entry, &mut covered));
             if !as_recorded {
                 return false;
             }
@@ -154,22 +150,33 @@ impl Proof<'_> {
 
     /// Whether every directory and file that the database lists is the package's, with its checksum.
     fn files_agree(&self, recorded: &InstalledPackage, stored: &StoredPackage) -> bool {
-        let entries: HashMap<&TreePath, &TableEntry> =
-            stored.table().entries.iter().map(|entry| (&entry.path, entry)).collect();
+        let mut entries: HashMap<TreePath, (TableEntry, Option<Sha1>)> = HashMap::new();
+        for entry in stored.table().entries() {
+            let checksum = match &entry.kind {
+                TableKind::File(place) => Some(place.sha1),
+                TableKind::Symlink(target) => Some(Sha1::of(target.as_bytes())),
+                // An earlier file.
+                TableKind::HardLink(target) => entries.get(target).and_then(|(_, checksum)| *checksum),
+                TableKind::Directory
+                | TableKind::CharacterDevice(..)
+                | TableKind::BlockDevice(..)
+                | TableKind::Fifo => None,
+            };
+            entries.insert(entry.path.clone(), (entry, checksum));
+        }
         let owner = |entry: &TableEntry| (self.owner(entry).uid, self.owner(entry).gid, entry.mode);
         let has_access =
             |access: Access, entry: &TableEntry| (access.uid, access.gid, access.mode) == owner(entry);
         let is_directory = |directory: &InstalledDirectory| {
             directory.path.is_root()
-                || entries.get(&directory.path).is_some_and(|entry| {
+                || entries.get(&directory.path).is_some_and(|(entry, _)| {
                     entry.kind == TableKind::Directory && has_access(directory.access, entry)
                 })
         };
         let is_file = |(directory, file): (&TreePath, &InstalledFile)| {
             let path = directory.join(&file.name).ok();
-            path.and_then(|path| entries.get(&path)).is_some_and(|entry| {
-                has_access(file.access, entry) && file.checksum == checksum(entry, &entries)
-            })
+            path.and_then(|path| entries.get(&path))
+                .is_some_and(|(entry, checksum)| has_access(file.access, entry) && file.checksum == *checksum)
         };
         recorded.directories.iter().all(is_directory) && recorded.files().all(is_file)
     }
@@ -271,17 +278,4 @@ fn sorted(fields: &[(char, String)]) -> Vec<&(char, String)> {
     let mut sorted: Vec<&(char, String)> = fields.iter().collect();
     sorted.sort_unstable();
     sorted
-}
-
-/// The checksum that the database records for an entry.
-fn checksum(entry: &TableEntry, entries: &HashMap<&TreePath, &TableEntry>) -> Option<Sha1> {
-    match &entry.kind {
-        TableKind::File(place) => Some(place.sha1),
-        TableKind::Symlink(target) => Some(Sha1::of(target.as_bytes())),
-        TableKind::HardLink(target) => entries.get(target).and_then(|target| checksum(target, entries)),
-        TableKind::Directory
-        | TableKind::CharacterDevice(..)
-        | TableKind::BlockDevice(..)
-        | TableKind::Fifo => None,
-    }
 }

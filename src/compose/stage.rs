@@ -14,7 +14,6 @@ use super::plan::{Plan, PlannedPackage, Step};
 use super::scripts::{Script, ScriptError, ScriptOptions, ScriptRunner, ScriptsDone, Went};
 use crate::apk::package::{ScriptKind, Scripts};
 use crate::arch::Arch;
-use crate::content::ContentError;
 use crate::image::Epoch;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
@@ -25,8 +24,10 @@ use crate::tree::accounts::{self, AccountError, NewGroup, NewUser};
 use crate::tree::busybox;
 use crate::tree::overlay::{Overlaid, OverlayError};
 use crate::tree::place::{Incoming, Installation, PlaceError};
+use crate::tree::protected::ProtectedError;
 use crate::tree::records::{RecordError, Records};
-use crate::tree::{InodeKind, Unsatisfied, triggers};
+use crate::tree::triggers::{TooManyMatches, Watched, Watching};
+use crate::tree::{InodeKind, Unsatisfied};
 
 /// The package an image has if it keeps apk.
 const APK_TOOLS: &str = "apk-tools";
@@ -94,8 +95,11 @@ pub enum StageError {
         /// Its name.
         package: String,
         /// What happened.
-        error: ContentError,
+        error: ProtectedError,
     },
+    /// The triggers watch too much.
+    #[error(transparent)]
+    Triggers(#[from] TooManyMatches),
     /// An account could not be added.
     #[error(transparent)]
     Accounts(#[from] AccountError),
@@ -130,6 +134,7 @@ impl Explain for StageError {
         match self {
             Self::Place(error) => error.kind(),
             Self::Remove { error, .. } => error.kind(),
+            Self::Triggers(error) => error.kind(),
             Self::Accounts(error) => error.kind(),
             Self::NothingToPrune { .. } => Kind::Profile,
             Self::Script(error) => error.kind(),
@@ -149,7 +154,9 @@ impl Explain for StageError {
             Self::NothingToPrune { .. } => {
                 Some("take it out of `packages` under [prune], or look at its spelling".to_owned())
             }
-            Self::Remove { .. } | Self::Records(_) | Self::NotFetched { .. } | Self::Interrupted => None,
+            Self::Records(error) => error.hint(),
+            Self::Remove { error, .. } => error.hint(),
+            Self::Triggers(_) | Self::NotFetched { .. } | Self::Interrupted => None,
         }
     }
 }
@@ -190,7 +197,7 @@ pub fn stage(
     Ok(staged)
 }
 
-fn remove_error(package: &str, error: ContentError) -> StageError {
+fn remove_error(package: &str, error: ProtectedError) -> StageError {
     StageError::Remove { package: package.to_owned(), error }
 }
 
@@ -321,16 +328,28 @@ impl Staging<'_> {
 
     /// Triggers, once, at the end of everything that installs.
     fn triggers(&mut self, plan: &Plan) -> Result<(), StageError> {
-        if plan.steps.is_empty() {
+        if plan.steps.is_empty() || !self.scripts.runs() {
             return Ok(());
         }
         let placed: HashSet<&str> = plan.packages().map(|planned| planned.entry.name()).collect();
+        let known = self.installation.database.directories().into_iter();
+        // Those that are gone changed too.
+        let mut watching = Watching::among(known.chain(&self.changed).cloned().collect());
         for name in &plan.order {
-            let pulled: Vec<String> = self.pulled_by(name, &placed).iter().map(ToString::to_string).collect();
             let database = &self.installation.database;
-            let (Some(package), false) = (database.package(name), pulled.is_empty()) else { continue };
-            let version = package.version().to_owned();
-            let scripts = database.scripts.get(name.as_str()).cloned().unwrap_or_default();
+            let (Some(package), Some(scripts)) =
+                (database.package(name), database.scripts.get(name.as_str()))
+            else {
+                continue;
+            };
+            if !scripts.contains_key(&ScriptKind::Trigger) {
+                continue;
+            }
+            let (version, scripts) = (package.version().to_owned(), scripts.clone());
+            let pulled = self.pulled_by(name, &placed, &mut watching)?;
+            if pulled.is_empty() {
+                continue;
+            }
             if self.script(name, &version, ScriptKind::Trigger, &scripts, &pulled)? == Went::Wrong {
                 self.installation.database.mark_failed_script(name);
             }
@@ -340,17 +359,19 @@ impl Staging<'_> {
 
     /// The directories that the trigger of the package `name` is told of: of those that it watches the ones that
     /// changed, and if it is among the `placed` itself, all that any package has.
-    fn pulled_by(&self, name: &str, placed: &HashSet<&str>) -> Vec<TreePath> {
-        let database = &self.installation.database;
-        let Some(globs) = database.triggers.get(name) else { return Vec::new() };
-        let mut known: BTreeSet<&TreePath> = database.directories().into_iter().collect();
-        // Those that are gone changed too.
-        known.extend(&self.changed);
+    fn pulled_by(
+        &self,
+        name: &str,
+        placed: &HashSet<&str>,
+        watching: &mut Watching,
+    ) -> Result<Vec<String>, TooManyMatches> {
+        let Some(globs) = self.installation.database.triggers.get(name) else { return Ok(Vec::new()) };
         let is_placed = placed.contains(name);
-        triggers::watched(globs, known)
-            .filter(|(path, only_if_changed)| self.changed.contains(*path) || (is_placed && !only_if_changed))
-            .map(|(path, _)| path.clone())
-            .collect()
+        let pulls = |watched: &Watched<'_>| {
+            self.changed.contains(watched.path) || (is_placed && !watched.only_if_changed)
+        };
+        let watched = watching.watched(globs)?.into_iter();
+        Ok(watched.filter(pulls).map(|watched| watched.path.to_string()).collect())
     }
 
     fn finish(mut self) -> Result<Staged, StageError> {

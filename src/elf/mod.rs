@@ -13,6 +13,8 @@ use crate::content::{Content, ContentError};
 
 /// The longest first line of a script that Linux reads, in bytes.
 const MAX_SHEBANG: usize = 256;
+/// The most that the program headers may take, in bytes: what Linux reads.
+const MAX_HEADERS: u64 = 65536;
 /// The longest path of an interpreter, in bytes.
 const MAX_INTERPRETER: usize = 4096;
 
@@ -63,6 +65,14 @@ pub enum ElfError {
     /// Its headers are malformed.
     #[error("it is a malformed ELF file: {0}")]
     Malformed(object::Error),
+    /// There are more program headers than Linux reads.
+    #[error(
+        "its program headers take {size} bytes, more than the limit of {MAX_HEADERS} with which Linux runs it"
+    )]
+    Headers {
+        /// How many bytes they take.
+        size: u64,
+    },
     /// Its interpreter is no path.
     #[error("it names no valid interpreter")]
     Interpreter,
@@ -122,6 +132,10 @@ fn read<H: FileHeader<Endian = Endianness>>(cache: &ReadCache<Cursor<'_>>) -> Re
         is_64: header.is_class_64(),
         is_little_endian: header.is_little_endian(),
     };
+    let size = u64::from(header.e_phnum(endian)) * u64::from(header.e_phentsize(endian));
+    if size > MAX_HEADERS {
+        return Err(ElfError::Headers { size });
+    }
     let segments = header.program_headers(endian, cache).map_err(ElfError::Malformed)?;
     // Of several, Linux takes the first.
     let stated = segments.iter().find(|segment| segment.p_type(endian) == elf::PT_INTERP);
@@ -213,6 +227,20 @@ mod tests {
         let content = Content::slice(std::sync::Arc::new(file), 0, length, crate::digest::Sha256::of(b""));
         let Executable::Elf(facts) = Executable::of(&content).unwrap() else { panic!("no ELF file") };
         assert_eq!(facts.machine.arch(), Arch::of_this_machine());
+    }
+
+    #[test]
+    fn more_program_headers_than_linux_reads_are_refused_unread() {
+        let mut header = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
+        header.resize(64, 0);
+        header[18] = 62;
+        header[32] = 64;
+        header[54] = 56;
+        header[56..58].copy_from_slice(&1171_u16.to_le_bytes());
+        assert!(matches!(of(&header), Err(ElfError::Headers { size: 65576 })));
+        // The number that says that the first section has the number.
+        header[56..58].copy_from_slice(&[0xff, 0xff]);
+        assert!(matches!(of(&header), Err(ElfError::Headers { .. })));
     }
 
     #[test]

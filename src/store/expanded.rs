@@ -1,7 +1,7 @@
 //! An archive inflated once: the tar, verbatim, and its table, which is closed by its own hash.
 //!
-//! The table's file (`.toc`) is a line of JSON saying what it is of, a line of JSON with the table, and a
-//! line with the SHA-256 of those two. One of another version, of another blob, damaged or cut short is as
+//! The table's file (`.toc`) is a line of JSON saying what it is of, the table as bytes, and a line with the SHA-256 of
+//! those two in hex. One of another version, of another blob, damaged or cut short is as
 //! if it were not there: it can always be made again from the blob.
 //!
 //! Source: design, "The store".
@@ -22,9 +22,11 @@ use crate::root::{self, FileError};
 
 /// Of the format of the table's file and of everything in it: a table written by another version is made
 /// again.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The largest table that is read, in bytes.
-const MAX_TABLE: u64 = 1 << 30;
+const MAX_TABLE: u64 = 1 << 28;
+/// The length of a SHA-256 in hex.
+const DIGEST: usize = 64;
 /// How much is written at a time.
 const BUFFER: usize = 256 * 1024;
 
@@ -70,7 +72,7 @@ pub struct Expanded {
 
 impl std::fmt::Debug for Expanded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Expanded({}, {} entries)", self.blob, self.table.entries.len())
+        write!(f, "Expanded({}, {} entries)", self.blob, self.table.len())
     }
 }
 
@@ -97,11 +99,11 @@ impl Expanded {
 
     /// Whether every file in it still has the bytes that were recorded. Reads all of it.
     pub fn is_intact(&self) -> bool {
-        let mut places = self.table.entries.iter().filter_map(|entry| match &entry.kind {
+        let mut places = self.table.entries().filter_map(|entry| match entry.kind {
             TableKind::File(place) => Some(place),
             _ => None,
         });
-        places.all(|place| self.content(place).copy_to(&mut io::sink()).is_ok())
+        places.all(|place| self.content(&place).copy_to(&mut io::sink()).is_ok())
     }
 
     /// The expanded form of `blob`, if it is there and whole.
@@ -168,8 +170,7 @@ pub(super) fn remove(paths: &Paths, blob: Sha256) -> Result<(), FileError> {
 fn serialise(header: &Header, table: &Table) -> io::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(header)?;
     bytes.push(b'\n');
-    serde_json::to_writer(&mut bytes, table)?;
-    bytes.push(b'\n');
+    table.write(&mut bytes)?;
     let digest = Sha256::of(&bytes);
     writeln!(bytes, "{digest}")?;
     Ok(bytes)
@@ -177,14 +178,13 @@ fn serialise(header: &Header, table: &Table) -> io::Result<Vec<u8>> {
 
 fn parse(bytes: &[u8]) -> Option<(Header, Table)> {
     let body = bytes.strip_suffix(b"\n")?;
-    let end = body.iter().rposition(|byte| *byte == b'\n')? + 1;
-    let (body, digest) = body.split_at(end);
+    let (body, digest) = body.split_at_checked(body.len().checked_sub(DIGEST)?)?;
     if Sha256::of(body).to_hex().as_bytes() != digest {
         return None;
     }
     let line = body.iter().position(|byte| *byte == b'\n')?;
     let header = serde_json::from_slice(body.get(..line)?).ok()?;
-    let table = serde_json::from_slice(body.get(line + 1..)?).ok()?;
+    let table = Table::of_bytes(body.get(line + 1..)?)?;
     Some((header, table))
 }
 

@@ -8,6 +8,7 @@
 //! Source: passwd(5), group(5), shadow(5); BusyBox 1.36 `adduser -D -H`, measured.
 
 mod added;
+mod adding;
 mod files;
 mod held;
 mod home;
@@ -15,20 +16,47 @@ mod home;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub use added::{AccountsBefore, AddedAccounts, AddedGroup, AddedMember, AddedUser};
 pub use held::HeldNumbers;
 
+use adding::Adding;
 pub(super) use files::{AccountFile, GroupLine, Texts, UserLine};
 pub(super) use home::Home;
 
+use super::own_files::OwnFileError;
 use super::{NameError, Tree};
 use crate::content::ContentError;
+use crate::digest::Sha256;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
 /// What BusyBox writes as the full name of a user that gives none.
 pub const FULL_NAME: &str = "Linux User,,,";
+
+/// The accounts of a tree as they were read last, which is not done again while their files are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownAccounts {
+    files: [Option<Sha256>; 2],
+    accounts: Option<Arc<Accounts>>,
+}
+
+impl KnownAccounts {
+    /// The accounts of `tree` now.
+    pub(super) fn of(&mut self, tree: &Tree) -> Result<Arc<Accounts>, AccountError> {
+        let mut files = [None; 2];
+        for (digest, file) in files.iter_mut().zip([AccountFile::Passwd, AccountFile::Group]) {
+            *digest = file.content(tree)?.map(|(_, content)| content.digest());
+        }
+        if let Some(accounts) = self.accounts.as_ref().filter(|_| self.files == files) {
+            return Ok(Arc::clone(accounts));
+        }
+        let accounts = Arc::new(Accounts::of(tree)?);
+        *self = Self { files, accounts: Some(Arc::clone(&accounts)) };
+        Ok(accounts)
+    }
+}
 
 /// The numbers behind the names of a tree's users and groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,13 +115,26 @@ pub enum AccountError {
         /// What happened.
         error: ContentError,
     },
-    /// The file of the tree is no text, or too long.
+    /// The file of the tree is too long.
+    #[error("{path} has {size} bytes, more than the limit of {limit} for a file of accounts")]
+    TooLong {
+        /// Which file.
+        path: TreePath,
+        /// How long it is, in bytes.
+        size: u64,
+        /// How long it may be, in bytes.
+        limit: u64,
+    },
+    /// The file of the tree is no text.
     #[error("{path} is not a text of accounts")]
     Form {
         /// Which file.
         path: TreePath,
     },
-    /// The file could not be put into the tree.
+    /// Something stands in the place of the file.
+    #[error(transparent)]
+    Own(#[from] OwnFileError),
+    /// A name of the tree is in the way.
     #[error(transparent)]
     Name(#[from] NameError),
     /// There is an account of that name with another number.
@@ -145,7 +186,9 @@ impl Explain for AccountError {
     fn kind(&self) -> Kind {
         match self {
             Self::Read { error, .. } => error.kind(),
+            Self::Own(error) => error.kind(),
             Self::Name(error) => error.kind(),
+            Self::TooLong { .. } => Kind::Limit,
             Self::Form { .. } => Kind::Integrity,
             Self::Recorded(error) => error.kind(),
             Self::Number { .. } | Self::NoGroup { .. } | Self::Taken { .. } | Self::Home { .. } => {
@@ -166,7 +209,8 @@ impl Explain for AccountError {
                     .to_owned(),
             ),
             Self::Home { .. } => Some("see what stands there, and whether there is an /etc/skel".to_owned()),
-            Self::Read { .. } | Self::Form { .. } | Self::Name(_) => None,
+            Self::Own(error) => error.hint(),
+            Self::Read { .. } | Self::TooLong { .. } | Self::Form { .. } | Self::Name(_) => None,
         }
     }
 }
@@ -209,17 +253,10 @@ pub fn can_add(tree: &Tree) -> bool {
 ///
 /// `day` is the day, counted from 1970, that the shadow file states as that of the last change.
 pub fn add(tree: &mut Tree, groups: &[NewGroup], users: &[NewUser], day: i64) -> Result<(), AccountError> {
-    let mut files = Texts::read(tree)?;
-    for group in groups {
-        files.add_group(&group.name, group.gid)?;
-        for member in &group.members {
-            files.add_member(&group.name, member);
-        }
-    }
-    for user in users {
-        files.add_user(user, day)?;
-    }
-    files.write(tree)
+    let mut adding = Adding::to(Texts::read(tree)?);
+    groups.iter().try_for_each(|group| adding.group(group))?;
+    users.iter().try_for_each(|user| adding.user(user, day))?;
+    adding.finish().write(tree)
 }
 
 /// Takes root's password away and locks it: the line's second field becomes `*`. Nothing happens in a tree

@@ -26,8 +26,16 @@ use crate::digest::Identity;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
-/// The largest database file of a base that is read, in bytes.
-const MAX_FILE: u64 = 256 << 20;
+/// The longest installed database of a base, in bytes.
+const MAX_INSTALLED: u64 = 64 << 20;
+/// The most files and directories that it may list.
+const MAX_LISTED: usize = 750_000;
+/// How long the scripts of a base may be together, in bytes of their tar.
+const MAX_SCRIPTS: u64 = 64 << 20;
+/// The longest list of triggers of a base, in bytes.
+const MAX_TRIGGERS: u64 = 4 << 20;
+/// The longest world, and the longest name of an architecture, of a base, in bytes.
+const MAX_TEXT: u64 = 1 << 20;
 /// The longest script of a base, in bytes.
 const MAX_SCRIPT: u64 = 256 * 1024;
 
@@ -45,13 +53,21 @@ pub enum BaseError {
     #[error("the base cannot be used: {0}")]
     Content(#[from] ContentError),
     /// A file of it is larger than its kind can be.
-    #[error("the base cannot be used: {path} has {size} bytes")]
+    #[error("the base cannot be used: {path} has {size} bytes, more than the limit of {limit}")]
     TooLarge {
         /// The file.
         path: TreePath,
         /// Its size, in bytes.
         size: u64,
+        /// How long it may be, in bytes.
+        limit: u64,
     },
+    /// Its installed database lists too much.
+    #[error(
+        "the base cannot be used: its installed database lists more files and directories than the limit of \
+         {MAX_LISTED}"
+    )]
+    TooManyListed,
     /// Its installed database is malformed.
     #[error("the base cannot be used: {0}")]
     Installed(#[from] IndexError),
@@ -71,12 +87,12 @@ impl Explain for BaseError {
         match self {
             Self::Content(error) => error.kind(),
             Self::Layers(error) => error.kind(),
-            Self::TooLarge { .. } => Kind::Limit,
-            Self::Name(_)
-            | Self::Installed(_)
-            | Self::World(_)
-            | Self::CompressedScripts(_)
-            | Self::Scripts(_) => Kind::Integrity,
+            Self::Name(error) => error.kind(),
+            Self::Scripts(error) => error.kind(),
+            Self::TooLarge { .. }
+            | Self::TooManyListed
+            | Self::CompressedScripts(GzipError::TooLarge { .. }) => Kind::Limit,
+            Self::Installed(_) | Self::World(_) | Self::CompressedScripts(_) => Kind::Integrity,
         }
     }
 }
@@ -97,7 +113,8 @@ impl Base {
     pub fn of_layers(layers: &[TableLayer<'_>]) -> Result<Self, BaseError> {
         let mut tree = layers::tree_of(layers)?;
         let mut database = Database::default();
-        let installed = match text(&tree, "lib/apk/db/installed")? {
+        let installed = match text(&tree, "lib/apk/db/installed", MAX_INSTALLED)? {
+            Some(text) if lists_too_much(&text) => return Err(BaseError::TooManyListed),
             Some(text) => Some(InstalledText::parse("the base's /lib/apk/db/installed", text)?),
             None => None,
         };
@@ -108,8 +125,9 @@ impl Base {
         database.world = world(&tree)?;
         read_scripts(&tree, &mut database)?;
         read_triggers(&tree, &mut database)?;
-        let arch = text(&tree, "etc/apk/arch")?.map(|text| String::from_utf8_lossy(&text).trim().to_owned());
-        Ok(Self { installation: Installation { tree, database }, installed, arch })
+        let arch = text(&tree, "etc/apk/arch", MAX_TEXT)?
+            .map(|text| String::from_utf8_lossy(&text).trim().to_owned());
+        Ok(Self { installation: Installation::new(tree, database), installed, arch })
     }
 }
 
@@ -130,17 +148,23 @@ fn attribute(tree: &mut Tree, database: &Database) {
     }
 }
 
-fn text(tree: &Tree, path: &str) -> Result<Option<Vec<u8>>, BaseError> {
+/// Whether the text of an installed database has more lines of files and directories than it may.
+fn lists_too_much(text: &[u8]) -> bool {
+    let lines = text.split(|byte| *byte == b'\n');
+    lines.filter(|line| matches!(line, [b'F' | b'R', b':', ..])).nth(MAX_LISTED).is_some()
+}
+
+fn text(tree: &Tree, path: &str, limit: u64) -> Result<Option<Vec<u8>>, BaseError> {
     let path = tree.resolve(&TreePath::relative(path).unwrap_or_default())?;
     let Some(InodeKind::File(content)) = tree.get(&path).map(|inode| &inode.kind) else { return Ok(None) };
-    if content.length() > MAX_FILE {
-        return Err(BaseError::TooLarge { path, size: content.length() });
+    if content.length() > limit {
+        return Err(BaseError::TooLarge { path, size: content.length(), limit });
     }
     Ok(Some(content.to_vec()?))
 }
 
 fn world(tree: &Tree) -> Result<Vec<Dependency>, BaseError> {
-    let text = text(tree, "etc/apk/world")?.unwrap_or_default();
+    let text = text(tree, "etc/apk/world", MAX_TEXT)?.unwrap_or_default();
     let words = String::from_utf8_lossy(&text);
     Ok(words.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>()?)
 }
@@ -168,16 +192,16 @@ fn read_scripts(tree: &Tree, database: &mut Database) -> Result<(), BaseError> {
 
 /// `scripts.tar` if there is one, else what `scripts.tar.gz` inflates to.
 fn scripts_tar(tree: &Tree) -> Result<Option<Vec<u8>>, BaseError> {
-    if let Some(tar) = text(tree, "lib/apk/db/scripts.tar")? {
+    if let Some(tar) = text(tree, "lib/apk/db/scripts.tar", MAX_SCRIPTS)? {
         return Ok(Some(tar));
     }
-    let Some(compressed) = text(tree, "lib/apk/db/scripts.tar.gz")? else { return Ok(None) };
-    Ok(Some(gzip::inflate_member(&mut compressed.as_slice(), MAX_FILE)?))
+    let Some(compressed) = text(tree, "lib/apk/db/scripts.tar.gz", MAX_SCRIPTS)? else { return Ok(None) };
+    Ok(Some(gzip::inflate_member(&mut compressed.as_slice(), MAX_SCRIPTS)?))
 }
 
 /// Reads `triggers`; lines are an identity and globs.
 fn read_triggers(tree: &Tree, database: &mut Database) -> Result<(), BaseError> {
-    let text = text(tree, "lib/apk/db/triggers")?.unwrap_or_default();
+    let text = text(tree, "lib/apk/db/triggers", MAX_TRIGGERS)?.unwrap_or_default();
     let names = names_by_identity(database);
     for line in String::from_utf8_lossy(&text).lines() {
         let mut words = line.split_ascii_whitespace();

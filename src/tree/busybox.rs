@@ -113,7 +113,7 @@ impl Explain for BusyboxError {
     fn kind(&self) -> Kind {
         match self {
             Self::List(error) => error.kind(),
-            Self::Name(_) => Kind::Integrity,
+            Self::Name(error) => error.kind(),
         }
     }
 }

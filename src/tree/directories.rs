@@ -11,11 +11,19 @@ use super::{Inode, Mode, Origin, Owner, Tree};
 use crate::apk::installed::{Access, InstalledPackage};
 use crate::path::TreePath;
 
+/// A package that has a directory, and what it records of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recorded<'a> {
+    pub(super) package: &'a InstalledPackage,
+    pub(super) access: Access,
+}
+
 /// Of packages that bring a directory, the one that holds it.
-pub(super) fn holder<'a>(
-    packages: impl IntoIterator<Item = &'a InstalledPackage>,
-) -> Option<&'a InstalledPackage> {
-    packages.into_iter().reduce(|holder, next| if comes_before(next, holder) { next } else { holder })
+pub(super) fn holder<'a>(packages: impl IntoIterator<Item = Recorded<'a>>) -> Option<Recorded<'a>> {
+    let first = |holder: Recorded<'a>, next: Recorded<'a>| {
+        if comes_before(next.package, holder.package) { next } else { holder }
+    };
+    packages.into_iter().reduce(first)
 }
 
 /// Whether `a` rather than `b` holds a directory of both.
@@ -31,22 +39,16 @@ pub(super) fn comes_before(a: &InstalledPackage, b: &InstalledPackage) -> bool {
         .is_gt()
 }
 
-/// Whether a directory is as `package` records the one at `path`.
-pub(super) fn is_as_recorded(there: &Inode, package: &InstalledPackage, path: &TreePath) -> bool {
-    recorded(package, path).is_some_and(|access| {
-        (access.uid, access.gid, access.mode) == (there.owner.uid, there.owner.gid, there.mode.bits())
-    })
+/// Whether a directory is as it is recorded.
+pub(super) fn is_as_recorded(there: &Inode, access: Access) -> bool {
+    (access.uid, access.gid, access.mode) == (there.owner.uid, there.owner.gid, there.mode.bits())
 }
 
-/// Gives the directory that lies at `physical`, and that its packages call `path`, to `holder`.
-pub(super) fn hand_over(tree: &mut Tree, physical: &TreePath, path: &TreePath, holder: &InstalledPackage) {
-    if let (Some(access), Some(there)) = (recorded(holder, path), tree.get_mut(physical)) {
-        there.owner = Owner { uid: access.uid, gid: access.gid };
-        there.mode = Mode::new(access.mode);
-        there.origin = Origin::Package(holder.name().into());
+/// Gives the directory that lies at `physical` to `holder`.
+pub(super) fn hand_over(tree: &mut Tree, physical: &TreePath, holder: Recorded<'_>) {
+    if let Some(there) = tree.get_mut(physical) {
+        there.owner = Owner { uid: holder.access.uid, gid: holder.access.gid };
+        there.mode = Mode::new(holder.access.mode);
+        there.origin = Origin::Package(holder.package.name().into());
     }
-}
-
-fn recorded(package: &InstalledPackage, path: &TreePath) -> Option<Access> {
-    package.directories.iter().find(|directory| directory.path == *path).map(|directory| directory.access)
 }

@@ -1,6 +1,7 @@
 //! What a name of the tree points at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::content::Content;
 
@@ -108,7 +109,7 @@ pub type Xattrs = BTreeMap<Box<str>, Box<[u8]>>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// The package of that name, installed now or in the base, as the database says.
-    Package(Box<str>),
+    Package(Arc<str>),
     /// The base, though no package of it owns it.
     Base,
     /// The profile.

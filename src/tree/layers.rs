@@ -19,9 +19,6 @@ use crate::path::TreePath;
 #[cfg(test)]
 mod tests;
 
-/// The most names that the layers of a base may have together.
-const MAX_NAMES: usize = 4_000_000;
-
 /// A layer: what its tar holds, and the tar.
 #[derive(Clone, Copy)]
 pub struct TableLayer<'a> {
@@ -46,9 +43,6 @@ pub enum LayersError {
         /// What it points at.
         target: TreePath,
     },
-    /// There are more names than any image has.
-    #[error("there are more than {MAX_NAMES} files, directories and links in it")]
-    TooMany,
 }
 
 impl Explain for LayersError {
@@ -56,7 +50,6 @@ impl Explain for LayersError {
         match self {
             Self::Name(error) => error.kind(),
             Self::HardLink { .. } => Kind::Integrity,
-            Self::TooMany => Kind::Limit,
         }
     }
 }
@@ -69,11 +62,8 @@ pub fn tree_of(layers: &[TableLayer<'_>]) -> Result<Tree, LayersError> {
             take_away(&mut tree, whiteout)?;
         }
         make_way(&mut tree, layer.table);
-        for entry in &layer.table.entries {
-            put(&mut tree, entry, layer.tar)?;
-        }
-        if tree.len() > MAX_NAMES {
-            return Err(LayersError::TooMany);
+        for entry in layer.table.entries() {
+            put(&mut tree, &entry, layer.tar)?;
         }
     }
     Ok(tree)
@@ -104,7 +94,7 @@ fn take_away(tree: &mut Tree, whiteout: &Whiteout) -> Result<(), LayersError> {
 /// Takes away what lower layers have where this one has something of another kind. Within one layer the two do
 /// not go together, which putting its entries finds.
 fn make_way(tree: &mut Tree, table: &Table) {
-    for entry in &table.entries {
+    for entry in table.entries() {
         let is_directory = entry.kind == TableKind::Directory;
         if tree.get(&entry.path).is_some_and(|there| there.is_directory() != is_directory) {
             tree.remove_all(&entry.path);

@@ -13,7 +13,7 @@ use crate::apk::package::{Expected, PackageHead, Scripts, VerifiedPackage};
 use crate::apk::package_info::PackageInfo;
 use crate::apk::sign::SigningKey;
 use crate::apk::write_package::{PackageFile, PackageFileKind, PackageOwner, write_package};
-use crate::archive::table::{Place, Table, TableEntry, TableKind};
+use crate::archive::table::{Place, Table, TableEntry, TableKind, Whiteout};
 use crate::content::{Content, Memory, ReadAt};
 use crate::digest::{Sha1, Sha256};
 use crate::path::TreePath;
@@ -137,13 +137,14 @@ impl Package {
 /// A layer, or a whole archive, in the making: its entries, each 0750 and of 5:6, and the bytes of its files.
 #[derive(Default)]
 pub(super) struct Layer {
-    pub(super) table: Table,
+    pub(super) entries: Vec<TableEntry>,
+    pub(super) whiteouts: Vec<Whiteout>,
     data: Vec<u8>,
 }
 
 impl Layer {
     pub(super) fn entry(mut self, text: &str, kind: TableKind) -> Self {
-        self.table.entries.push(TableEntry {
+        self.entries.push(TableEntry {
             path: path(text),
             kind,
             mode: 0o750,
@@ -183,7 +184,9 @@ impl Layer {
 
     /// Its table and its bytes.
     pub(super) fn made(self) -> (Table, Arc<dyn ReadAt>) {
-        (self.table, Arc::new(Memory(self.data.into())))
+        let mut table: Table = self.entries.into_iter().collect();
+        table.whiteouts = self.whiteouts;
+        (table, Arc::new(Memory(self.data.into())))
     }
 }
 

@@ -15,11 +15,13 @@ pub mod base;
 pub mod busybox;
 pub mod database;
 mod directories;
+mod glob;
 mod inode;
 pub mod layers;
 #[cfg(test)]
 mod made;
 pub mod overlay;
+pub mod own_files;
 pub mod place;
 pub mod protected;
 mod prune;
@@ -33,6 +35,7 @@ pub use prune::Unsatisfied;
 pub use inode::{Device, Inode, InodeKind, Mode, Origin, Owner, Xattrs};
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
@@ -40,16 +43,33 @@ use crate::path::TreePath;
 /// How many links a path may pass through, as Linux counts.
 const MAX_LINKS: usize = 40;
 
+/// The longest path that is followed in one go, in bytes.
+const MAX_TEXT: usize = 4096;
+/// The most names that a tree may have: far more than any image has, and few enough to be kept in memory.
+const MAX_NAMES: usize = 750_000;
+
 /// A root filesystem.
 #[derive(Debug, Clone)]
 pub struct Tree {
     inodes: Vec<Inode>,
+    /// How many names each inode has. What has none keeps its number and nothing else.
+    links: Vec<u32>,
     names: BTreeMap<TreePath, InodeNumber>,
 }
 
 /// Which inode of a tree a name points at. Meaningless in another tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InodeNumber(usize);
+
+/// How far a path was followed.
+struct Run<'a> {
+    /// What was reached.
+    path: TreePath,
+    /// How many names that took.
+    names: usize,
+    /// Where it points if it is a link.
+    target: Option<&'a str>,
+}
 
 /// A name that cannot be made, changed or followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +107,12 @@ pub enum NameError {
         /// The directory.
         path: TreePath,
     },
+    /// There are more names than an image may have.
+    #[error("{path} is one file, directory or link more than the limit of {MAX_NAMES} for an image")]
+    TooMany {
+        /// The name.
+        path: TreePath,
+    },
     /// Links lead in a circle, or one points at nothing that could be a path.
     #[error("{path} leads through too many links, or through one that points nowhere")]
     Links {
@@ -97,7 +123,15 @@ pub enum NameError {
 
 impl Explain for NameError {
     fn kind(&self) -> Kind {
-        Kind::Integrity
+        match self {
+            Self::TooMany { .. } => Kind::Limit,
+            Self::NoParent { .. }
+            | Self::ParentIsNoDirectory { .. }
+            | Self::IsDirectory { .. }
+            | Self::IsNoDirectory { .. }
+            | Self::NotEmpty { .. }
+            | Self::Links { .. } => Kind::Integrity,
+        }
     }
 }
 
@@ -111,7 +145,11 @@ impl Tree {
     /// A tree of nothing but its root directory.
     pub fn new() -> Self {
         let root = Inode::directory(Origin::Generated);
-        Self { inodes: vec![root], names: BTreeMap::from([(TreePath::root(), InodeNumber(0))]) }
+        Self {
+            inodes: vec![root],
+            links: vec![1],
+            names: BTreeMap::from([(TreePath::root(), InodeNumber(0))]),
+        }
     }
 
     /// All names with their inodes, each directory directly before what it contains; the root first.
@@ -144,6 +182,11 @@ impl Tree {
         self.names.get(path).copied()
     }
 
+    /// `path` as the tree keeps it, if it is a name of the tree.
+    pub(crate) fn shared(&self, path: TreePath) -> TreePath {
+        self.names.get_key_value(&path).map_or(path, |(own, _)| own.clone())
+    }
+
     /// Whether a directory stands at `path`.
     pub fn is_directory(&self, path: &TreePath) -> bool {
         self.get(path).is_some_and(Inode::is_directory)
@@ -166,8 +209,36 @@ impl Tree {
         }
         let number = InodeNumber(self.inodes.len());
         self.inodes.push(inode);
-        self.names.insert(path, number);
+        self.links.push(0);
+        self.name(path, number);
         Ok(number)
+    }
+
+    /// Gives the inode with that number the name `path`, which what had it loses.
+    fn name(&mut self, path: TreePath, number: InodeNumber) {
+        if let Some(links) = self.links.get_mut(number.0) {
+            *links += 1;
+        }
+        let before = self.names.insert(path, number);
+        if let Some(before) = before {
+            self.unname(before);
+        }
+    }
+
+    /// Takes a name away from an inode; the content of one that has none any more is let go.
+    fn unname(&mut self, number: InodeNumber) {
+        let (Some(links), Some(inode)) = (self.links.get_mut(number.0), self.inodes.get_mut(number.0)) else {
+            return;
+        };
+        *links -= 1;
+        if *links == 0 {
+            *inode = Inode::directory(Origin::Generated);
+        }
+    }
+
+    /// How many names the inode with that number has.
+    pub(crate) fn links(&self, number: InodeNumber) -> usize {
+        self.links.get(number.0).map_or(0, |links| *links as usize)
     }
 
     /// Gives the file with that number one more name.
@@ -177,7 +248,7 @@ impl Tree {
         if is_directory(self.get(&path)) || is_directory(self.inodes.get(number.0)) {
             return Err(NameError::IsDirectory { path });
         }
-        self.names.insert(path, number);
+        self.name(path, number);
         Ok(())
     }
 
@@ -186,7 +257,10 @@ impl Tree {
         if self.children(path).next().is_some() {
             return Err(NameError::NotEmpty { path: path.clone() });
         }
-        self.names.remove(path);
+        let before = self.names.remove(path);
+        if let Some(before) = before {
+            self.unname(before);
+        }
         Ok(())
     }
 
@@ -194,7 +268,10 @@ impl Tree {
     pub fn remove_all(&mut self, path: &TreePath) {
         let below: Vec<TreePath> = self.below(path).cloned().collect();
         for path in below {
-            self.names.remove(&path);
+            let before = self.names.remove(&path);
+            if let Some(before) = before {
+                self.unname(before);
+            }
         }
     }
 
@@ -203,18 +280,24 @@ impl Tree {
         self.names.range(path.clone()..).map(|(name, _)| name).take_while(move |name| name.is_below(path))
     }
 
-    /// What is in the directory `path`, not what is in its directories.
+    /// What is in the directory `path`, not what is in its directories, which are passed over.
     pub fn children<'a>(&'a self, path: &'a TreePath) -> impl Iterator<Item = &'a TreePath> {
-        let depth = path.components().count() + 1;
-        self.below(path).filter(move |name| name.components().count() == depth)
+        let first_of = |bounds: (Bound<TreePath>, Bound<TreePath>)| {
+            self.names.range(bounds).next().map(|(name, _)| name).filter(|name| name.is_below(path))
+        };
+        let first = first_of((Bound::Excluded(path.clone()), Bound::Unbounded));
+        std::iter::successors(first, move |child| {
+            first_of((Bound::Included(child.behind_contents()), Bound::Unbounded))
+        })
     }
 
     /// Makes the directories above `path` that are missing, as [`Inode::directory`]s of `origin`.
     pub fn make_parents(&mut self, path: &TreePath, origin: &Origin) -> Result<(), NameError> {
-        for above in path.ancestors() {
-            if self.get(&above).is_none() {
-                self.insert(above, Inode::directory(origin.clone()))?;
-            }
+        // From below: a name that is there has all those above it.
+        let above = std::iter::successors(path.parent(), TreePath::parent);
+        let missing: Vec<TreePath> = above.take_while(|above| self.get(above).is_none()).collect();
+        for above in missing.into_iter().rev() {
+            self.insert(above, Inode::directory(origin.clone()))?;
         }
         Ok(())
     }
@@ -237,31 +320,72 @@ impl Tree {
         let mut resolved = TreePath::root();
         let mut left: Vec<String> = path.components().rev().map(str::to_owned).collect();
         let mut links = 0;
-        while let Some(name) = left.pop() {
-            if name == ".." {
+        while let Some(next) = left.last() {
+            if next == ".." {
+                left.pop();
                 resolved = resolved.parent().unwrap_or_default();
                 continue;
             }
-            let next = resolved.join(&name).map_err(|_| lost())?;
-            match self.get(&next).map(|inode| &inode.kind) {
-                Some(InodeKind::Symlink(target)) => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(lost());
-                    }
-                    if target.starts_with('/') {
-                        resolved = TreePath::root();
-                    }
-                    let parts = target.split('/').filter(|part| !part.is_empty() && *part != ".");
-                    left.extend(parts.rev().map(str::to_owned));
-                }
-                _ => resolved = next,
+            let Run { path: furthest, names, target } = self.follow(&resolved, &left).ok_or_else(lost)?;
+            left.truncate(left.len() - names);
+            let Some(target) = target else {
+                resolved = furthest;
+                continue;
+            };
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(lost());
             }
+            resolved = if target.starts_with('/') {
+                TreePath::root()
+            } else {
+                furthest.parent().unwrap_or_default()
+            };
+            let parts = target.split('/').filter(|part| !part.is_empty() && *part != ".");
+            left.extend(parts.rev().map(str::to_owned));
         }
         Ok(resolved)
     }
 
+    /// Follows the names at the end of `left`, the last one first, from the directory `from` to the first link, or to
+    /// the first `..` if no link comes before; nothing if what comes next cannot be a path.
+    fn follow(&self, from: &TreePath, left: &[String]) -> Option<Run<'_>> {
+        let mut text = from.as_str().to_owned();
+        // How much of the text each of the names has, with all before it.
+        let mut ends = Vec::new();
+        for name in left.iter().rev().take_while(|name| *name != "..") {
+            if text.len() + name.len() + 1 >= MAX_TEXT && !ends.is_empty() {
+                break;
+            }
+            if !text.is_empty() {
+                text.push('/');
+            }
+            text.push_str(name);
+            ends.push(text.len());
+        }
+        let path = |names: usize| match names.checked_sub(1) {
+            None => Some(from.clone()),
+            Some(last) => TreePath::relative(text.get(..*ends.get(last)?)?).ok(),
+        };
+        // A name that exists has all those above it, which are directories.
+        let (mut existing, mut missing) = (0, ends.len() + 1);
+        while missing - existing > 1 {
+            let middle = usize::midpoint(existing, missing);
+            if self.names.contains_key(&path(middle)?) { existing = middle } else { missing = middle }
+        }
+        let last = path(existing)?;
+        match self.get(&last).map(|inode| &inode.kind) {
+            Some(InodeKind::Symlink(target)) if existing > 0 => {
+                Some(Run { path: last, names: existing, target: Some(target) })
+            }
+            _ => Some(Run { path: path(ends.len())?, names: ends.len(), target: None }),
+        }
+    }
+
     fn check_parent(&self, path: &TreePath) -> Result<(), NameError> {
+        if self.names.len() >= MAX_NAMES && !self.names.contains_key(path) {
+            return Err(NameError::TooMany { path: path.clone() });
+        }
         let Some(parent) = path.parent() else { return Ok(()) };
         match self.get(&parent) {
             Some(inode) if inode.is_directory() => Ok(()),
@@ -332,6 +456,62 @@ mod tests {
         assert_eq!(tree.resolve(&path("/abs")).unwrap(), path("/run/x"));
         assert_eq!(tree.physical(&path("/var/run")).unwrap(), path("/var/run"));
         assert!(matches!(tree.resolve(&path("/loop")), Err(NameError::Links { .. })));
+    }
+
+    #[test]
+    fn a_path_of_very_many_names_is_followed_through_links() {
+        let deep = "/d".repeat(1_000);
+        let mut tree =
+            tree(&[("/e", None), ("/l", Some(link("e"))), ("/up", Some(link(&"../".repeat(1_300))))]);
+        assert_eq!(tree.resolve(&path(&format!("/l{deep}"))).unwrap(), path(&format!("/e{deep}")));
+        assert_eq!(tree.resolve(&path(&format!("/up{deep}"))).unwrap(), path(&deep));
+        tree.make_parents(&path(&format!("/e{deep}/x")), &Origin::Generated).unwrap();
+        tree.insert(path(&format!("/e{deep}/x")), link("../y/./z")).unwrap();
+        let leads_to = tree.resolve(&path(&format!("/l{deep}/x"))).unwrap();
+        assert_eq!(leads_to, path(&format!("/e{}/y/z", "/d".repeat(999))));
+        // Too long for a path once the link is followed.
+        let target = format!("{}e", "n/".repeat(1_000));
+        tree.insert(path("/long"), link(&target)).unwrap();
+        assert!(matches!(
+            tree.resolve(&path(&format!("/long{}", "/m".repeat(1_100)))),
+            Err(NameError::Links { .. })
+        ));
+    }
+
+    #[test]
+    fn what_is_in_a_directory_is_listed_without_what_is_below() {
+        let entries = ["/d", "/d/a", "/d/a/x", "/d/a/x/y", "/d/a-b", "/d/b", "/d-e", "/e"];
+        let tree = tree(&entries.map(|name| (name, None)));
+        let directory = path("/d");
+        let names: Vec<String> = tree.children(&directory).map(ToString::to_string).collect();
+        assert_eq!(names, ["/d/a", "/d/a-b", "/d/b"]);
+        assert_eq!(tree.children(&TreePath::root()).count(), 3);
+        assert_eq!(tree.children(&path("/d/b")).count(), 0);
+    }
+
+    #[test]
+    fn one_name_more_than_an_image_may_have_is_refused_by_the_limit() {
+        let mut tree = Tree::new();
+        let names = (0..MAX_NAMES - 1).map(|number| (path(&format!("/{number:06}")), InodeNumber(0)));
+        tree.names.extend(names);
+        let refusal = tree.insert(path("/one-more"), file("")).unwrap_err();
+        assert_eq!(refusal.kind(), Kind::Limit);
+        assert!(refusal.to_string().contains("750000"), "{refusal}");
+        assert!(tree.insert(path("/000001"), Inode::directory(Origin::Base)).is_ok());
+    }
+
+    #[test]
+    fn the_content_of_a_file_is_let_go_with_its_last_name() {
+        let mut tree = tree(&[("/a", Some(file("x")))]);
+        let number = tree.number(&path("/a")).unwrap();
+        tree.link(path("/b"), number).unwrap();
+        tree.link(path("/b"), number).unwrap();
+        assert_eq!(tree.links(number), 2);
+        tree.insert(path("/a"), file("y")).unwrap();
+        tree.remove_all(&path("/b"));
+        assert_eq!(tree.links(number), 0);
+        assert!(tree.inodes[number.0].is_directory());
+        assert!(!tree.get(&path("/a")).unwrap().is_directory());
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Explain for OverlayError {
     fn kind(&self) -> Kind {
         match self {
             Self::Accounts(error) => error.kind(),
+            Self::Name { error: NameError::TooMany { .. }, .. } => Kind::Limit,
             Self::Name { .. } | Self::Owner { .. } => Kind::Profile,
         }
     }

@@ -9,13 +9,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::accounts::{AccountError, Accounts};
+use super::accounts::{AccountError, Accounts, KnownAccounts};
 use super::database::Database;
 use super::directories;
-use super::protected::{ProtectedPaths, Protection};
+use super::protected::{KnownRules, ProtectedError, ProtectedPaths, Protection};
 use super::{Device, Inode, InodeKind, Mode, NameError, Origin, Owner, Tree, Xattrs};
 use crate::apk::dependency::Dependency;
 use crate::apk::installed::{Access, InstalledDirectory, InstalledFile, InstalledPackage, xattr_digest};
@@ -33,6 +34,16 @@ pub struct Installation {
     pub tree: Tree,
     /// The packages.
     pub database: Database,
+    /// The tree's accounts and its rules of protection, as they were read last.
+    pub(super) known_accounts: KnownAccounts,
+    pub(super) known_rules: KnownRules,
+}
+
+impl Installation {
+    /// A tree and what is installed in it.
+    pub fn new(tree: Tree, database: Database) -> Self {
+        Self { tree, database, ..Self::default() }
+    }
 }
 
 /// A package to be placed.
@@ -85,6 +96,14 @@ pub enum PlaceError {
         /// What is wrong.
         error: AccountError,
     },
+    /// The tree's rules of protection are not known.
+    #[error("{package} cannot be placed: {error}")]
+    Protected {
+        /// The package, as `name-version`.
+        package: String,
+        /// What is wrong.
+        error: ProtectedError,
+    },
     /// A file that is in the way cannot be read.
     #[error("{package} cannot be placed: {error}")]
     Content {
@@ -100,7 +119,9 @@ impl Explain for PlaceError {
         match self {
             Self::Content { error, .. } => error.kind(),
             Self::Accounts { error, .. } => error.kind(),
-            Self::Conflict { .. } | Self::Name { .. } => Kind::Integrity,
+            Self::Protected { error, .. } => error.kind(),
+            Self::Name { error, .. } => error.kind(),
+            Self::Conflict { .. } => Kind::Integrity,
         }
     }
 
@@ -109,6 +130,8 @@ impl Explain for PlaceError {
             Self::Conflict { package, owner, .. } => Some(format!(
                 "leave out {package} or {owner}; or one of them must say `replaces` of the other, which is its maintainer's to do"
             )),
+            Self::Name { error: NameError::TooMany { .. }, .. } => None,
+            Self::Protected { error, .. } => error.hint(),
             Self::Name { .. } => Some(
                 "what stands there is another package's, or the base's, and the two do not fit: leave one out"
                     .to_owned(),
@@ -124,10 +147,11 @@ impl Installation {
     /// that will be taken out, whose files anybody may have.
     pub fn place(&mut self, incoming: &Incoming<'_>, leaving: &HashSet<&str>) -> Result<Placed, PlaceError> {
         let package = incoming.package.to_string();
-        let accounts = Accounts::of(&self.tree)
-            .map_err(|error| PlaceError::Accounts { package: package.clone(), error })?;
-        let protected = ProtectedPaths::of(&self.tree)
-            .map_err(|error| PlaceError::Content { package: package.clone(), error })?;
+        let accounts = self.known_accounts.of(&self.tree);
+        let accounts = accounts.map_err(|error| PlaceError::Accounts { package: package.clone(), error })?;
+        let protected = self.known_rules.of(&self.tree);
+        let protected =
+            protected.map_err(|error| PlaceError::Protected { package: package.clone(), error })?;
         let former = self.database.package(incoming.entry.name()).cloned();
         let mut placing = Placing {
             tree: &mut self.tree,
@@ -138,15 +162,23 @@ impl Installation {
             accounts,
             protected,
             new: installed_of(incoming),
+            origin: Origin::Package(incoming.entry.name().into()),
             numbers: HashMap::new(),
+            has_hard_links: incoming
+                .table
+                .entries()
+                .any(|entry| matches!(entry.kind, TableKind::HardLink(_))),
+            checksums: HashMap::new(),
+            replaced: OnceCell::new(),
+            takes: HashMap::new(),
             through_links: HashSet::new(),
             placed: Placed::default(),
         };
-        for entry in &incoming.table.entries {
-            placing.entry(entry)?;
+        for entry in incoming.table.entries() {
+            placing.entry(&entry)?;
         }
         let Placing { new, mut placed, through_links, .. } = placing;
-        self.database.insert(new);
+        self.database.insert_sharing(new, |path| self.tree.shared(path));
         let name: Box<str> = incoming.entry.name().into();
         if !incoming.package.scripts().is_empty() {
             self.database.scripts.insert(name.clone(), incoming.package.scripts().clone());
@@ -157,14 +189,14 @@ impl Installation {
         if let Some(former) = former {
             let kept = self.leave(&former, through_links);
             let package = || incoming.package.to_string();
-            placed.kept.extend(kept.map_err(|error| PlaceError::Content { package: package(), error })?);
+            placed.kept.extend(kept.map_err(|error| PlaceError::Protected { package: package(), error })?);
         }
         Ok(placed)
     }
 
     /// Records a package that has no file to fetch (`I:0`): its stanza is all there is of it. An older or newer version
     /// of it makes room; returns those of its files that were changed and stay.
-    pub fn record(&mut self, entry: InstalledPackage) -> Result<Vec<TreePath>, ContentError> {
+    pub fn record(&mut self, entry: InstalledPackage) -> Result<Vec<TreePath>, ProtectedError> {
         let former = self.database.package(entry.name()).cloned();
         self.database.insert(entry);
         former.map_or_else(|| Ok(Vec::new()), |former| self.leave(&former, HashSet::new()))
@@ -192,25 +224,44 @@ enum Standing {
     Stays,
 }
 
+/// What becomes of a file that two packages have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// The one that comes has it from now on.
+    Yes,
+    /// The one that has it keeps it.
+    No,
+    /// Neither may.
+    Conflict,
+}
+
 /// A package being placed.
-struct Placing<'a> {
+struct Placing<'a, 'd> {
     tree: &'a mut Tree,
-    database: &'a Database,
+    database: &'d Database,
     incoming: &'a Incoming<'a>,
     /// `name-version`, for errors.
     name: String,
     leaving: &'a HashSet<&'a str>,
-    accounts: Accounts,
-    protected: ProtectedPaths,
+    accounts: Arc<Accounts>,
+    protected: Arc<ProtectedPaths>,
     new: InstalledPackage,
+    origin: Origin,
     /// Where in `new` each directory is.
     numbers: HashMap<TreePath, usize>,
+    /// Whether there are hard links, which are recorded with the checksums of what they name.
+    has_hard_links: bool,
+    checksums: HashMap<TreePath, Option<Sha1>>,
+    /// What the package replaces, by name.
+    replaced: OnceCell<HashMap<Box<str>, Vec<Dependency>>>,
+    /// What was found out of the owners of files that come.
+    takes: HashMap<Box<str>, Takes>,
     /// The links that serve the package as directories, and where the files lie that are behind them.
     through_links: HashSet<TreePath>,
     placed: Placed,
 }
 
-impl Placing<'_> {
+impl<'d> Placing<'_, 'd> {
     fn entry(&mut self, entry: &TableEntry) -> Result<(), PlaceError> {
         match &entry.kind {
             TableKind::Directory => self.directory(entry),
@@ -248,17 +299,16 @@ impl Placing<'_> {
     /// A directory that is there has the owner and mode of the package that holds it from now on, if it is as its
     /// holder up to now recorded it. Nobody's stays as it is: whoever made it wanted it so.
     fn shared_directory(&mut self, path: TreePath, entry: &TableEntry) -> Result<(), PlaceError> {
-        let owners = || self.database.directory_owners(&entry.path);
-        let Some(before) = directories::holder(owners()) else { return Ok(()) };
+        let Some(before) = self.database.directory_holder(&entry.path) else { return Ok(()) };
         let is_untouched =
-            self.tree.get(&path).is_some_and(|there| directories::is_as_recorded(there, before, &entry.path));
+            self.tree.get(&path).is_some_and(|there| directories::is_as_recorded(there, before.access));
         if !is_untouched {
             return Ok(());
         }
-        match directories::holder(owners().filter(|owner| owner.name() != self.new.name())) {
-            Some(other) if !directories::comes_before(&self.new, other) => {
-                if before.name() == self.new.name() {
-                    directories::hand_over(self.tree, &path, &entry.path, other);
+        match self.database.directory_holder_without(&entry.path, self.new.name()) {
+            Some(other) if !directories::comes_before(&self.new, other.package) => {
+                if before.package.name() == self.new.name() {
+                    directories::hand_over(self.tree, &path, other);
                 }
                 Ok(())
             }
@@ -268,7 +318,8 @@ impl Placing<'_> {
 
     fn file(&mut self, entry: &TableEntry) -> Result<(), PlaceError> {
         let path = self.tree.physical(&entry.path).map_err(|error| self.name_error(error))?;
-        for owner in [self.database.owner(&entry.path), self.owner_by_place(&path)].into_iter().flatten() {
+        let database = self.database;
+        for owner in [database.owner(&entry.path), self.owner_by_place(&path)].into_iter().flatten() {
             if owner.name() != self.new.name()
                 && !self.leaving.contains(owner.name())
                 && !self.takes_from(owner, &entry.path)?
@@ -284,7 +335,7 @@ impl Placing<'_> {
             Standing::GivesWay => {}
             Standing::IsTheSame => {
                 if let Some(there) = self.tree.get_mut(&path) {
-                    there.origin = Origin::Package(self.new.name().into());
+                    there.origin = self.origin.clone();
                 }
                 return Ok(());
             }
@@ -321,7 +372,7 @@ impl Placing<'_> {
     }
 
     /// The package whose file lies at `path`, whichever way, through links between directories, led it there.
-    fn owner_by_place(&self, path: &TreePath) -> Option<&InstalledPackage> {
+    fn owner_by_place(&self, path: &TreePath) -> Option<&'d InstalledPackage> {
         match self.tree.get(path)? {
             inode if inode.is_directory() => None,
             Inode { origin: Origin::Package(name), .. } => self.database.package(name),
@@ -330,21 +381,35 @@ impl Placing<'_> {
     }
 
     /// Whether this package may take a file that `owner` has; false if the owner keeps it.
-    fn takes_from(&self, owner: &InstalledPackage, path: &TreePath) -> Result<bool, PlaceError> {
+    fn takes_from(&mut self, owner: &InstalledPackage, path: &TreePath) -> Result<bool, PlaceError> {
+        let known = self.takes.get(owner.name()).copied();
+        let takes = known.unwrap_or_else(|| self.may_take_from(owner));
+        if known.is_none() {
+            self.takes.insert(owner.name().into(), takes);
+        }
+        match takes {
+            Takes::Yes => Ok(true),
+            Takes::No => Ok(false),
+            Takes::Conflict => Err(PlaceError::Conflict {
+                package: self.name.clone(),
+                owner: format!("{}-{}", owner.name(), owner.version()),
+                path: path.clone(),
+            }),
+        }
+    }
+
+    fn may_take_from(&self, owner: &InstalledPackage) -> Takes {
+        let replaced = self.replaced.get_or_init(|| replaced_by(&self.new));
+        let is_replaced = replaced
+            .get(owner.name())
+            .is_some_and(|by_name| by_name.iter().any(|dependency| is_met_by(dependency, owner)));
         let owners_claim = replaces(owner, &self.new).then_some(owner.replaces_priority);
-        let our_claim = replaces(&self.new, owner).then_some(self.new.replaces_priority);
+        let our_claim = is_replaced.then_some(self.new.replaces_priority);
         if owners_claim > our_claim {
-            return Ok(false);
+            return Takes::No;
         }
         let same_origin = !self.new.origin().is_empty() && self.new.origin() == owner.origin();
-        if our_claim.is_some() || same_origin {
-            return Ok(true);
-        }
-        Err(PlaceError::Conflict {
-            package: self.name.clone(),
-            owner: format!("{}-{}", owner.name(), owner.version()),
-            path: path.clone(),
-        })
+        if our_claim.is_some() || same_origin { Takes::Yes } else { Takes::Conflict }
     }
 
     /// Writes the file down for the database and returns the checksum it is recorded with.
@@ -352,7 +417,7 @@ impl Placing<'_> {
         let checksum = match &entry.kind {
             TableKind::File(place) => Some(place.sha1),
             TableKind::Symlink(target) => Some(Sha1::of(target.as_bytes())),
-            TableKind::HardLink(target) => self.new.file(target).and_then(|file| file.checksum),
+            TableKind::HardLink(target) => self.checksums.get(target).copied().flatten(),
             TableKind::Directory
             | TableKind::CharacterDevice(..)
             | TableKind::BlockDevice(..)
@@ -369,6 +434,9 @@ impl Placing<'_> {
         };
         if let Some(directory) = self.new.directories.get_mut(number) {
             directory.files.push(file);
+        }
+        if self.has_hard_links {
+            self.checksums.insert(entry.path.clone(), checksum);
         }
         Ok(checksum)
     }
@@ -401,13 +469,12 @@ impl Placing<'_> {
             InodeKind::Symlink(target) => Some(Sha1::of(target.as_bytes())),
             InodeKind::CharacterDevice(_) | InodeKind::BlockDevice(_) | InodeKind::Fifo => None,
             // One that packages have cannot become something else; somebody's own stays.
-            InodeKind::Directory if self.database.directory_owners(&entry.path).next().is_some() => {
+            InodeKind::Directory if self.database.directory_holder(&entry.path).is_some() => {
                 return Ok(Standing::GivesWay);
             }
             InodeKind::Directory => return Ok(Standing::Stays),
         };
-        let owner = self.database.owner(&entry.path);
-        let recorded = owner.and_then(|owner| owner.file(&entry.path));
+        let recorded = self.database.file(&entry.path);
         if recorded.is_some_and(|file| file.checksum == there) {
             return Ok(Standing::GivesWay);
         }
@@ -428,7 +495,7 @@ impl Placing<'_> {
             owner: Owner { uid: access.uid, gid: access.gid },
             mtime: Some(entry.mtime),
             xattrs,
-            origin: Origin::Package(self.new.name().into()),
+            origin: self.origin.clone(),
         };
         self.tree.insert(path, inode).map(drop).map_err(|error| self.name_error(error))
     }
@@ -456,11 +523,25 @@ fn sha1_of(there: &Content, entry: &TableEntry) -> Result<Sha1, ContentError> {
     }
 }
 
+/// What `package` says that it may overwrite files of, by name.
+fn replaced_by(package: &InstalledPackage) -> HashMap<Box<str>, Vec<Dependency>> {
+    let mut replaced: HashMap<Box<str>, Vec<Dependency>> = HashMap::new();
+    for dependency in package.replaces.iter().filter_map(|text| Dependency::of_index(text).ok()) {
+        replaced.entry((*dependency.name).into()).or_default().push(dependency);
+    }
+    replaced
+}
+
 /// Whether `package` says that it may overwrite files of `other`.
 fn replaces(package: &InstalledPackage, other: &InstalledPackage) -> bool {
-    package.replaces.iter().filter_map(|text| Dependency::of_index(text).ok()).any(|dependency| {
-        *dependency.name == *other.name()
-            && !dependency.conflict
-            && dependency.constraint.accepts(Some(other.version()), || other.field('C').parse().ok())
-    })
+    // Most say nothing of it, which is told by the beginning.
+    let named = package.replaces.iter().filter(|text| text.starts_with(other.name()));
+    named.filter_map(|text| Dependency::of_index(text).ok()).any(|dependency| is_met_by(&dependency, other))
+}
+
+/// Whether a package has the name and the version that a line of `replaces` states.
+fn is_met_by(dependency: &Dependency, package: &InstalledPackage) -> bool {
+    *dependency.name == *package.name()
+        && !dependency.conflict
+        && dependency.constraint.accepts(Some(package.version()), || package.field('C').parse().ok())
 }

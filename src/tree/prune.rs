@@ -9,9 +9,13 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, HashSet};
+
+use super::database::Database;
 use super::place::Installation;
 use super::{InodeKind, Origin};
-use crate::apk::dependency::Dependency;
+use crate::apk::dependency::{Dependency, Provide};
+use crate::apk::installed::InstalledPackage;
 use crate::path::TreePath;
 
 /// A dependency that pruning left without a provider.
@@ -42,13 +46,14 @@ impl Installation {
 
     /// Takes out the packages `names`; those that are not installed are returned.
     pub fn prune_packages<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-        let mut missing = Vec::new();
+        let (mut missing, mut before) = (Vec::new(), None);
         for name in names {
             let Some(package) = self.database.remove(name) else {
                 missing.push(name);
                 continue;
             };
-            let before = self.dangling_links();
+            // Those that come to point at nothing go at once, so this is the same for all packages.
+            let before = before.get_or_insert_with(|| self.dangling_links());
             self.remove_unowned(&package);
             for link in self.dangling_links() {
                 if !before.contains(&link) {
@@ -57,13 +62,14 @@ impl Installation {
             }
         }
         let mut world = std::mem::take(&mut self.database.world);
-        world.retain(|dependency| dependency.conflict || self.database_has(dependency));
+        let provided = Provided::by(&self.database);
+        world.retain(|dependency| dependency.conflict || provided.satisfy(dependency));
         self.database.world = world;
         missing
     }
 
     /// Links of nobody's that point at nothing.
-    fn dangling_links(&self) -> Vec<TreePath> {
+    fn dangling_links(&self) -> HashSet<TreePath> {
         let of_nobody = |origin: &Origin| matches!(origin, Origin::Base | Origin::Generated);
         self.tree
             .entries()
@@ -77,11 +83,12 @@ impl Installation {
 
     /// The dependencies of installed packages that nothing installed satisfies.
     pub fn unsatisfied(&self) -> Vec<Unsatisfied> {
+        let provided = Provided::by(&self.database);
         let mut unsatisfied = Vec::new();
         for package in self.database.packages() {
             for text in package.field('D').split_ascii_whitespace() {
                 let is_satisfied = Dependency::of_index(text)
-                    .is_ok_and(|dependency| dependency.conflict || self.database_has(&dependency));
+                    .is_ok_and(|dependency| dependency.conflict || provided.satisfy(&dependency));
                 if !is_satisfied {
                     unsatisfied.push(Unsatisfied {
                         package: format!("{}-{}", package.name(), package.version()),
@@ -92,8 +99,26 @@ impl Installation {
         }
         unsatisfied
     }
+}
 
-    fn database_has(&self, dependency: &Dependency) -> bool {
-        self.database.packages().into_iter().any(|package| package.provides(dependency))
+/// What the packages of a database provide, by name: each has its own name too.
+struct Provided<'a>(HashMap<&'a str, Vec<(&'a InstalledPackage, Option<&'a str>)>>);
+
+impl<'a> Provided<'a> {
+    fn by(database: &'a Database) -> Self {
+        let mut by_name: HashMap<&str, Vec<(&InstalledPackage, Option<&str>)>> = HashMap::new();
+        for package in database.packages() {
+            let provided = package.field('p').split_ascii_whitespace().filter_map(Provide::split);
+            for (name, version) in provided.chain([(package.name(), Some(package.version()))]) {
+                by_name.entry(name).or_default().push((package, version));
+            }
+        }
+        Self(by_name)
+    }
+
+    fn satisfy(&self, dependency: &Dependency) -> bool {
+        self.0.get(&*dependency.name).into_iter().flatten().any(|(package, version)| {
+            dependency.constraint.accepts(*version, || package.field('C').parse().ok())
+        })
     }
 }

@@ -15,9 +15,9 @@ use std::collections::HashSet;
 
 use super::directories;
 use super::place::Installation;
-use super::protected::{ProtectedPaths, Protection};
+use super::protected::{ProtectedError, Protection};
 use super::{Inode, InodeKind, Origin};
-use crate::apk::installed::{InstalledFile, InstalledPackage};
+use crate::apk::installed::{InstalledDirectory, InstalledFile, InstalledPackage};
 use crate::content::ContentError;
 use crate::digest::Sha1;
 use crate::path::TreePath;
@@ -25,7 +25,7 @@ use crate::path::TreePath;
 impl Installation {
     /// Takes out the package `name`, if it is there; returns those of its files that somebody changed where changes
     /// are protected: they are gone too.
-    pub fn purge(&mut self, name: &str) -> Result<Vec<TreePath>, ContentError> {
+    pub fn purge(&mut self, name: &str) -> Result<Vec<TreePath>, ProtectedError> {
         let Some(former) = self.database.remove(name) else { return Ok(Vec::new()) };
         let changed = self.changed_files(&former)?;
         self.remove_unowned(&former);
@@ -38,7 +38,7 @@ impl Installation {
         &mut self,
         former: &InstalledPackage,
         mut places: HashSet<TreePath>,
-    ) -> Result<Vec<TreePath>, ContentError> {
+    ) -> Result<Vec<TreePath>, ProtectedError> {
         let kept = self.changed_files(former)?;
         for path in &kept {
             let Ok(physical) = self.tree.physical(path) else { continue };
@@ -57,8 +57,8 @@ impl Installation {
     }
 
     /// The files of `former` that nobody has now and that somebody changed where changes are protected.
-    fn changed_files(&self, former: &InstalledPackage) -> Result<Vec<TreePath>, ContentError> {
-        let protected = ProtectedPaths::of(&self.tree)?;
+    fn changed_files(&mut self, former: &InstalledPackage) -> Result<Vec<TreePath>, ProtectedError> {
+        let protected = self.known_rules.of(&self.tree)?;
         let mut changed = Vec::new();
         for (directory, file) in former.files() {
             let Ok(path) = directory.join(&file.name) else { continue };
@@ -92,30 +92,28 @@ impl Installation {
                 let _ = self.tree.remove(&physical);
             }
         }
-        let mut paths: Vec<&TreePath> = former.directories.iter().map(|directory| &directory.path).collect();
-        paths.sort_unstable();
-        for path in paths.into_iter().rev().filter(|path| !path.is_root()) {
-            self.leave_directory(former, path);
+        let mut directories: Vec<&InstalledDirectory> = former.directories.iter().collect();
+        directories.sort_by(|one, other| one.path.cmp(&other.path));
+        for directory in directories.into_iter().rev().filter(|directory| !directory.path.is_root()) {
+            self.leave_directory(former, directory);
         }
     }
 
-    fn leave_directory(&mut self, former: &InstalledPackage, path: &TreePath) {
+    fn leave_directory(&mut self, former: &InstalledPackage, directory: &InstalledDirectory) {
+        let path = &directory.path;
         let Ok(physical) = self.tree.physical(path) else { return };
         let Some(there) = self.tree.get(&physical).filter(|there| there.is_directory()) else { return };
-        match directories::holder(self.database.directory_owners(path)) {
+        match self.database.directory_holder(path) {
             // One that is not empty stays, by the tree's own rule.
             None if there.origin != Origin::Profile => drop(self.tree.remove(&physical)),
             None => {}
             Some(holder) => {
-                let has_it_still = self
-                    .database
-                    .package(former.name())
-                    .is_some_and(|new| new.directories.iter().any(|directory| directory.path == *path));
+                let has_it_still = self.database.has_directory(former.name(), path);
                 if !has_it_still
-                    && directories::comes_before(former, holder)
-                    && directories::is_as_recorded(there, former, path)
+                    && directories::comes_before(former, holder.package)
+                    && directories::is_as_recorded(there, directory.access)
                 {
-                    directories::hand_over(&mut self.tree, &physical, path, holder);
+                    directories::hand_over(&mut self.tree, &physical, holder);
                 }
             }
         }

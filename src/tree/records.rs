@@ -8,13 +8,15 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
+use super::own_files::{self, OwnFileError};
 use super::place::Installation;
-use super::{Inode, InodeKind, Mode, NameError, Origin, Tree};
+use super::{Mode, NameError, Tree};
 use crate::apk::dependency::Tag;
 use crate::apk::installed::InstalledPackage;
 use crate::arch::Arch;
 use crate::archive::tar_write::{self, Entry, EntryKind, TarWriteError};
-use crate::content::Content;
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
 
@@ -36,6 +38,9 @@ pub struct Records<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
+    /// Something stands in the place of a file.
+    #[error(transparent)]
+    Own(#[from] OwnFileError),
     /// A name is in the way.
     #[error("the installed database cannot be written: {0}")]
     Name(#[from] NameError),
@@ -47,8 +52,16 @@ pub enum RecordError {
 impl Explain for RecordError {
     fn kind(&self) -> Kind {
         match self {
+            Self::Own(error) => error.kind(),
             Self::Name(error) => error.kind(),
             Self::Scripts(error) => error.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Own(error) => error.hint(),
+            Self::Name(_) | Self::Scripts(_) => None,
         }
     }
 }
@@ -58,6 +71,8 @@ impl Installation {
     pub fn write_records(&mut self, records: &Records<'_>) -> Result<(), RecordError> {
         self.forget_tags(records.tags);
         self.forget_removed();
+        // The owners of paths are not needed any more, and what is written is as large as what it is made of.
+        self.database.forget_owners();
         let scripts = self.scripts_tar()?;
         let files = [
             ("lib/apk/db/installed", self.database.installed_text().into_bytes()),
@@ -98,7 +113,7 @@ impl Installation {
 
     /// The scripts and triggers of packages that are no more.
     fn forget_removed(&mut self) {
-        let names: Vec<Box<str>> = self.database.names().into_iter().map(Box::from).collect();
+        let names: HashSet<Box<str>> = self.database.names().into_iter().map(Box::from).collect();
         self.database.scripts.retain(|name, _| names.contains(name));
         self.database.triggers.retain(|name, _| names.contains(name));
     }
@@ -121,21 +136,19 @@ fn lines(lines: &[String]) -> Vec<u8> {
     lines.iter().fold(String::new(), |text, line| text + line + "\n").into_bytes()
 }
 
-/// Writes a generated file; owner and mode of one that is there stay. Links above it are followed, so that on
-/// a tree whose `/lib` leads to `/usr/lib` the database lies where apk finds it.
-fn write(tree: &mut Tree, path: &str, text: Vec<u8>) -> Result<(), NameError> {
-    let path = tree.resolve(&TreePath::relative(path).unwrap_or_default())?;
-    tree.make_parents(&path, &Origin::Generated)?;
-    let kind = InodeKind::File(Content::of_bytes(text));
-    let (mode, owner) = match tree.get(&path) {
-        Some(there) if !there.is_directory() => (there.mode, there.owner),
-        _ => (Mode::FILE, super::Owner::ROOT),
-    };
-    tree.insert(path, Inode { owner, ..Inode::new(kind, mode, Origin::Generated) })?;
-    Ok(())
+/// Writes a generated file; owner and mode of one that is there stay.
+fn write(tree: &mut Tree, path: &str, text: Vec<u8>) -> Result<(), OwnFileError> {
+    own_files::write(tree, &TreePath::relative(path).unwrap_or_default(), text.into(), Mode::FILE)
 }
 
-fn remove(tree: &mut Tree, path: &str) -> Result<(), NameError> {
-    let path = tree.resolve(&TreePath::relative(path).unwrap_or_default())?;
-    tree.remove(&path)
+/// Takes a generated file away, under its own name: what a link there points at stays.
+fn remove(tree: &mut Tree, path: &str) -> Result<(), RecordError> {
+    let path = TreePath::relative(path).unwrap_or_default();
+    if let Some(directory) = path.parent() {
+        let directory = own_files::directory(tree, &path, &directory)?;
+        if let Ok(path) = directory.join(path.name()) {
+            tree.remove(&path)?;
+        }
+    }
+    Ok(())
 }

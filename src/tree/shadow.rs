@@ -8,7 +8,8 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use super::{InodeKind, NameError, Tree};
+use super::own_files::{self, OwnFileError};
+use super::{Inode, InodeKind, NameError, Tree};
 use crate::content::{Content, ContentError};
 use crate::kind::{Explain, Kind};
 use crate::path::TreePath;
@@ -30,6 +31,9 @@ pub enum ShadowError {
     /// The file cannot be read.
     #[error("cannot read /{SHADOW}: {0}")]
     Content(#[from] ContentError),
+    /// Something stands in the place of the file.
+    #[error(transparent)]
+    Own(#[from] OwnFileError),
     /// A name leads in circles.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -39,6 +43,7 @@ impl Explain for ShadowError {
     fn kind(&self) -> Kind {
         match self {
             Self::Content(error) => error.kind(),
+            Self::Own(error) => error.kind(),
             Self::Name(error) => error.kind(),
         }
     }
@@ -59,17 +64,28 @@ impl ShadowBefore {
             return Ok(());
         }
         let before = self.0.map_or(Ok(Vec::new()), |content| content.to_vec())?;
-        let settled = with_day(&before, &after.to_vec()?, &ran, day);
-        if let Some(inode) = tree.get_mut(&path) {
-            inode.kind = InodeKind::File(Content::of_bytes(settled));
+        let after = after.to_vec()?;
+        let settled = with_day(&before, &after, &ran, day);
+        if settled == after {
+            return Ok(());
+        }
+        let path = own_files::place(tree, &path_of_shadow())?;
+        if let Some(inode) = tree.get(&path).cloned() {
+            // Under this name alone: another one is another file's.
+            let kind = InodeKind::File(Content::of_bytes(settled));
+            tree.insert(path, Inode { kind, ..inode })?;
         }
         Ok(())
     }
 }
 
+fn path_of_shadow() -> TreePath {
+    TreePath::relative(SHADOW).unwrap_or_default()
+}
+
 /// Where the shadow file is, if there is one.
 fn shadow(tree: &Tree) -> Result<Option<TreePath>, NameError> {
-    let path = tree.resolve(&TreePath::relative(SHADOW).unwrap_or_default())?;
+    let path = tree.resolve(&path_of_shadow())?;
     Ok(tree.get(&path).is_some().then_some(path))
 }
 
@@ -133,6 +149,25 @@ mod tests {
         assert_eq!(text(&tree, "etc/shadow"), expected);
         let inode = tree.get(&path("etc/shadow")).unwrap();
         assert_eq!((inode.mode.bits(), inode.owner.gid), (0o640, 42));
+    }
+
+    #[test]
+    fn another_name_of_the_file_keeps_its_day_and_a_link_is_not_written_through() {
+        let lines = "new:!:20000:0:::::\n";
+        let settle = |tree: &mut Tree| ShadowBefore(None).settle(tree, 20_000..=20_000, 7);
+        let mut tree = Tree::new();
+        write(&mut tree, "etc/other", lines);
+        tree.link(path("etc/shadow"), tree.number(&path("etc/other")).unwrap()).unwrap();
+        settle(&mut tree).unwrap();
+        assert_eq!(text(&tree, "etc/other"), lines);
+        assert_eq!(text(&tree, "etc/shadow"), "new:!:7:0:::::\n");
+
+        let mut tree = Tree::new();
+        write(&mut tree, "etc/other", lines);
+        let link = Inode::new(InodeKind::Symlink("other".into()), Mode::SYMLINK, Origin::Generated);
+        tree.insert(path("etc/shadow"), link).unwrap();
+        assert!(matches!(settle(&mut tree), Err(ShadowError::Own(OwnFileError::Link { .. }))));
+        assert_eq!(text(&tree, "etc/other"), lines);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a build costs, measured beside the real apk in the same run: `cargo bench`.
 //!
 //! [`local`] measures builds from a directory, [`network`] over HTTP, [`resolve`] answers alone, [`scripts`] builds with
-//! package scripts; `cargo bench -- network` does one of them. In all, what is compared takes turns, round by round, on
+//! package scripts, [`hostile`] what much of one thing costs; `cargo bench -- network` does one of them. In the others, what is compared takes turns, round by round, on
 //! one tmpfs: what disturbs the machine disturbs both sides.
 //!
 //! Prints tables and asserts no time: a ratio of two things measured side by side says more than a limit
@@ -23,10 +23,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Much of one thing, for each thing there can be much of.
+mod hostile;
 /// From a directory, against apk and a packer.
 mod local;
 /// Over HTTP, with latency, against apk from the same server.
 mod network;
+// The packages of the tests are made as the tests make them.
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "shared with the integration tests, which use another part of it"
+)]
+#[path = "../it/made.rs"]
+mod made;
 /// Where it is measured, and what is built.
 mod place;
 /// Answers, without building anything, against apk and zcat.
@@ -52,7 +62,8 @@ const INSIDE: &str = "APKCOMPOSE_BENCH_INSIDE";
 /// How many rounds, if not seven.
 const ROUNDS: &str = "APKCOMPOSE_BENCH_ROUNDS";
 /// The benchmarks by their names.
-const BENCHMARKS: [(&str, Benchmark); 4] = [
+const BENCHMARKS: [(&str, Benchmark); 5] = [
+    ("hostile", hostile::measure),
     ("local", local::measure),
     ("network", network::measure),
     ("resolve", resolve::measure),

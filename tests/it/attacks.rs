@@ -193,7 +193,7 @@ impl Rules for Everything {
 /// What is always true of a table.
 fn check_table(table: &Table, tar: &[u8]) -> TestCaseResult {
     let mut earlier = std::collections::HashMap::new();
-    for entry in &table.entries {
+    for entry in table.entries() {
         match &entry.kind {
             TableKind::File(place) => {
                 let end = place.offset.checked_add(place.length);

@@ -506,7 +506,7 @@ fn every_real_package_verifies_and_expands() {
         for chunk in requests.chunks(50) {
             for stored in fetch::packages(&fetcher(&store, 2, &Silent), chunk).unwrap() {
                 packages += 1;
-                for entry in &stored.table().entries {
+                for entry in stored.table().entries() {
                     if let TableKind::File(place) = &entry.kind {
                         stored.content(place).copy_to(&mut std::io::sink()).unwrap();
                         files_hashed += 1;
@@ -633,8 +633,8 @@ fn the_minirootfs_of_a_release_is_found_believed_and_kept() {
     let base = minirootfs(&store, &alpine.mirror(), &release("3.19"), Some(digest)).unwrap();
     assert_eq!(base.trust, TrustRung::ExpectedSha256);
     // `tar tv` counts the same, the root among them.
-    assert_eq!(base.layers[0].table().entries.len(), 527);
-    assert!(base.layers[0].table().entries[0].path.is_root());
+    assert_eq!(base.layers[0].table().len(), 527);
+    assert!(base.layers[0].table().entries().next().unwrap().path.is_root());
 
     let error = minirootfs(&store, &alpine.mirror(), &release("3.19.3"), None).unwrap_err();
     assert_eq!(error.kind(), Kind::Missing);

@@ -11,7 +11,7 @@ use crate::support::files;
 
 /// The modules and the floors they are on.
 const FLOORS: [(u8, &[&str]); 9] = [
-    (0, &["arch", "content", "digest", "draws", "kind", "path", "report", "root", "threads"]),
+    (0, &["arch", "content", "digest", "draws", "kind", "path", "report", "root", "threads", "wildcard"]),
     (1, &["archive"]),
     (2, &["apk"]),
     (3, &["elf", "profile", "solve", "tree"]),

@@ -235,8 +235,7 @@ fn every_real_package_holds_against_its_index_and_its_key() {
             let table = expand(&verified, &file, std::io::sink()).unwrap();
 
             let has_bytes = table
-                .entries
-                .iter()
+                .entries()
                 .any(|entry| matches!(&entry.kind, TableKind::File(place) if place.length > 0));
             assert!(!has_bytes || verified.info().installed_size > 0, "{label}");
         }

@@ -80,7 +80,7 @@ impl Own {
 
 /// The place of the package's one file.
 fn place(package: &StoredPackage) -> Place {
-    let entry = package.table().entries.last().unwrap();
+    let entry = package.table().entries().last().unwrap();
     match &entry.kind {
         TableKind::File(place) => *place,
         other => panic!("{other:?}"),
@@ -523,7 +523,7 @@ fn a_root_filesystem_is_kept_if_its_digests_are_accepted() {
         .unwrap();
     let recalled = own.store.recall_rootfs(Sha256::of(&bytes)).unwrap().unwrap();
     assert_eq!(recalled.table(), added.table());
-    assert_eq!(recalled.table().entries[0].path.as_str(), "etc/file");
+    assert_eq!(recalled.table().entries().next().unwrap().path.as_str(), "etc/file");
     assert_eq!(recalled.sha512(), Sha512::of(&bytes));
 
     own.store.drop_expanded(recalled.blob()).unwrap();

@@ -59,5 +59,5 @@ fn nothing_stands_beside_signatures() {
     let nameless = refused(&[(".SIGN.RSA", b"")]);
     assert!(matches!(nameless, SignatureMemberError::Foreign(name) if name == ".SIGN.RSA"));
     let long = refused(&[(".SIGN.RSA.x.rsa.pub", &vec![0; 65_537])]);
-    assert!(matches!(long, SignatureMemberError::Tar(TarError::Header { .. })));
+    assert!(matches!(long, SignatureMemberError::Tar(TarError::LongFile { .. })));
 }

@@ -103,8 +103,8 @@ fn what_is_written_verifies_and_reads_back_the_same() {
     assert_eq!(head.scripts, scripts);
     assert_eq!(head.info.installed_size, (4 + 7 + 7 + 4) as u64);
     let table = expanded(package, &key);
-    assert_eq!(table.entries.len(), files.len());
-    for (entry, file) in table.entries.iter().zip(&files) {
+    assert_eq!(table.len(), files.len());
+    for (entry, file) in table.entries().zip(&files) {
         assert_eq!(
             (&entry.path, entry.mode, entry.mtime, &entry.xattrs),
             (&file.path, file.mode, file.mtime, &file.xattrs)

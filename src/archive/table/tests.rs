@@ -51,7 +51,7 @@ fn a_file_is_found_in_the_copy_by_its_place() {
     let bytes = tar(&[entry("d", Kind::Directory), entry("d/f", FILE)]);
     let mut copy = Vec::new();
     let table = read_table(bytes.as_slice(), &mut copy, &Packages).unwrap();
-    let TableKind::File(place) = table.entries[1].kind else { panic!("no file") };
+    let TableKind::File(place) = table.entries().nth(1).unwrap().kind else { panic!("no file") };
     let start = usize::try_from(place.offset).unwrap();
     assert_eq!(&copy[start..start + 3], b"xxx");
     assert_eq!((place.sha256, place.sha1), (Sha256::of(b"xxx"), Sha1::of(b"xxx")));
@@ -151,4 +151,64 @@ fn a_copy_that_cannot_be_written_is_not_taken_for_a_bad_archive() {
     }
     let error = read_table(tar(&[entry("f", FILE)]).as_slice(), Full, &Packages).unwrap_err();
     assert!(matches!(error, TableError::Write(error) if error.kind() == io::ErrorKind::StorageFull));
+}
+
+/// A table with everything that a table can have.
+fn full() -> Table {
+    let path = |text: &str| TreePath::relative(text).unwrap();
+    let place = Place { offset: u64::MAX, length: 300, sha256: Sha256::of(b"x"), sha1: Sha1::of(b"x") };
+    let kinds = [
+        TableKind::Directory,
+        TableKind::File(place),
+        TableKind::HardLink(path("1")),
+        TableKind::Symlink("../x".into()),
+        TableKind::CharacterDevice(1, 3),
+        TableKind::BlockDevice(u32::MAX, 0),
+        TableKind::Fifo,
+    ];
+    let mut table: Table = kinds
+        .into_iter()
+        .enumerate()
+        .map(|(number, kind)| TableEntry {
+            path: path(&number.to_string()),
+            kind,
+            mode: 0o7777,
+            uid: u32::MAX,
+            gid: 128,
+            user: "root".into(),
+            group: "".into(),
+            mtime: -1,
+            xattrs: [("user.a".into(), Box::from(*b"\0\xff")), ("user.b".into(), Box::default())].into(),
+        })
+        .collect();
+    table.whiteouts = vec![Whiteout::Path(path("a")), Whiteout::Contents(TreePath::root())];
+    table
+}
+
+#[test]
+fn a_table_is_read_as_it_was_written() {
+    let mut bytes = Vec::new();
+    full().write(&mut bytes).unwrap();
+    let read = Table::of_bytes(&bytes).unwrap();
+    assert_eq!(read, full());
+    assert_eq!((read.len(), read.entries().count()), (7, 7));
+    assert_eq!(Table::of_bytes(&[0; 8]), Some(Table::default()));
+}
+
+#[test]
+fn bytes_that_are_no_table_are_none_and_never_a_panic() {
+    let mut bytes = Vec::new();
+    full().write(&mut bytes).unwrap();
+    for length in 0..bytes.len() {
+        // What ends between two whiteouts is a table with fewer of them.
+        let cut = Table::of_bytes(&bytes[..length]);
+        assert!(cut.is_none_or(|cut| cut.whiteouts.len() < 2), "cut at {length}");
+    }
+    for place in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut changed = bytes.clone();
+            changed[place] ^= 1 << bit;
+            assert_ne!(Table::of_bytes(&changed), Some(full()), "byte {place}, bit {bit}");
+        }
+    }
 }

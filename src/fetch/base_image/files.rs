@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::{BaseImageError, BaseImageFlaw};
-use crate::archive::table::{TableEntry, TableKind};
+use crate::archive::table::TableKind;
 use crate::content::Content;
 use crate::digest::Sha256;
 use crate::fetch::FetchError;
@@ -34,26 +34,21 @@ pub(super) enum Files {
 pub(super) struct Archive {
     location: String,
     expanded: Expanded,
-    places: HashMap<TreePath, usize>,
+    kinds: HashMap<TreePath, TableKind>,
 }
 
 impl Archive {
     /// The files of `expanded`, which is called `location` in messages.
     pub(super) fn new(expanded: &Expanded, location: &Path) -> Self {
-        let entries = expanded.table().entries.iter().enumerate();
-        let places = entries.map(|(place, entry)| (entry.path.clone(), place)).collect();
-        Self { location: location.display().to_string(), expanded: expanded.clone(), places }
-    }
-
-    fn entry(&self, path: &TreePath) -> Option<&TableEntry> {
-        self.expanded.table().entries.get(*self.places.get(path)?)
+        let kinds = expanded.table().entries().map(|entry| (entry.path, entry.kind)).collect();
+        Self { location: location.display().to_string(), expanded: expanded.clone(), kinds }
     }
 
     /// The file at `path`, if there is one.
     pub(super) fn content(&self, path: &str) -> Option<Content> {
         let mut path = TreePath::relative(path).ok()?;
         for _ in 0..MAX_LINKS {
-            match &self.entry(&path)?.kind {
+            match self.kinds.get(&path)? {
                 TableKind::File(place) => return Some(self.expanded.content(place)),
                 TableKind::HardLink(target) => path = target.clone(),
                 TableKind::Symlink(target) => path = beside(&path, target)?,

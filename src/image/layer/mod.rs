@@ -12,7 +12,7 @@
 
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::archive::codec::{Algorithm, Codec};
 use crate::archive::tar_write::{self, Entry, EntryKind};
@@ -73,6 +73,7 @@ pub(super) struct Planned<'tree> {
     segment: Segment,
     pub(super) path: &'tree TreePath,
     pub(super) inode: &'tree Inode,
+    number: InodeNumber,
     /// The name that came first, if this is another one of the same inode.
     pub(super) first_name: Option<&'tree TreePath>,
 }
@@ -99,28 +100,36 @@ impl<'tree> Layer<'tree> {
     ) -> Result<Self, ImageError> {
         let places: HashMap<&str, usize> =
             packages.iter().enumerate().rev().map(|(place, name)| (name.as_ref(), place)).collect();
-        let mut sorted: Vec<_> = entries
-            .into_iter()
-            .filter(|(path, _, inode)| !(path.is_root() && is_plain_root(inode)))
-            .map(|(path, number, inode)| (Segment::of(inode, &places), path, number, inode))
-            .collect();
-        sorted.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
+        let mut layer = Self { entries: Vec::new(), epoch, tar_size: 0, content_size: 0 };
+        // Nearly every inode has one name, about which nothing is to be remembered.
+        let (mut numbers, mut shared) = (HashSet::new(), HashMap::new());
+        for (path, number, inode) in entries {
+            if path.is_root() && is_plain_root(inode) {
+                continue;
+            }
+            if !inode.is_directory() && !numbers.insert(number) {
+                shared.insert(number, None);
+            }
+            let segment = Segment::of(inode, &places);
+            layer.entries.push(Planned { segment, path, inode, number, first_name: None });
+        }
+        drop(numbers);
+        layer.entries.sort_by(|one, other| (one.segment, one.path).cmp(&(other.segment, other.path)));
 
-        let mut first_names = HashMap::new();
-        let mut layer =
-            Self { entries: Vec::with_capacity(sorted.len()), epoch, tar_size: 0, content_size: 0 };
         let mut head = Vec::new();
-        for (segment, path, number, inode) in sorted {
-            refuse_whiteout(path, inode)?;
-            let first = *first_names.entry(number).or_insert(path);
-            let planned = Planned { segment, path, inode, first_name: (first != path).then_some(first) };
+        for planned in &mut layer.entries {
+            refuse_whiteout(planned.path, planned.inode)?;
+            match shared.get_mut(&planned.number) {
+                Some(first @ None) => *first = Some(planned.path),
+                Some(Some(first)) => planned.first_name = Some(*first),
+                None => {}
+            }
             head.clear();
             let entry = planned.tar_entry(epoch);
             entry.append_head(&mut head)?;
             let size = entry.content_size();
             layer.tar_size += head.len() as u64 + size + tar_write::padding(size).len() as u64;
             layer.content_size += size;
-            layer.entries.push(planned);
         }
         layer.tar_size += tar_write::END.len() as u64;
         Ok(layer)

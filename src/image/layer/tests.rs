@@ -27,7 +27,7 @@ fn path(text: &str) -> TreePath {
 }
 
 fn package(name: &str) -> Origin {
-    Origin::Package(Box::from(name))
+    Origin::Package(name.into())
 }
 
 fn inode(kind: InodeKind, origin: Origin) -> Inode {

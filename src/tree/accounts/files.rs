@@ -5,13 +5,13 @@
 //!
 //! Source: passwd(5), group(5), shadow(5); BusyBox 1.36 `addgroup` and `adduser`, measured.
 
-use super::{Account, AccountError, NewUser};
+use super::AccountError;
 use crate::content::Content;
 use crate::path::TreePath;
-use crate::tree::{Inode, InodeKind, Mode, Origin, Tree};
+use crate::tree::{InodeKind, Mode, NameError, Tree, own_files};
 
 /// The largest account file that is read, in bytes.
-const MAX_FILE: u64 = 16 << 20;
+const MAX_FILE: u64 = 4 << 20;
 
 /// One of the files accounts are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,35 +31,32 @@ impl AccountFile {
         TreePath::relative(text).unwrap_or_default()
     }
 
+    /// The file and what it has in it, if the tree has it, where links to it lead.
+    pub(super) fn content(self, tree: &Tree) -> Result<Option<(TreePath, &Content)>, NameError> {
+        let path = tree.resolve(&self.path())?;
+        Ok(match tree.get(&path).map(|inode| &inode.kind) {
+            Some(InodeKind::File(content)) => Some((path, content)),
+            _ => None,
+        })
+    }
+
     /// The text, if the tree has the file, where links to it lead.
     pub(in crate::tree) fn text(self, tree: &Tree) -> Result<Option<String>, AccountError> {
-        let path = tree.resolve(&self.path())?;
-        let Some(InodeKind::File(content)) = tree.get(&path).map(|inode| &inode.kind) else {
-            return Ok(None);
-        };
+        let Some((path, content)) = self.content(tree)? else { return Ok(None) };
         if content.length() > MAX_FILE {
-            return Err(AccountError::Form { path });
+            return Err(AccountError::TooLong { path, size: content.length(), limit: MAX_FILE });
         }
         let bytes = content.to_vec().map_err(|error| AccountError::Read { path: path.clone(), error })?;
         String::from_utf8(bytes).map(Some).map_err(|_| AccountError::Form { path })
     }
 
-    /// Replaces the text; owner and mode of a file that is there stay.
+    /// Replaces the text, of this name alone and through no link; owner and mode of a file that is there stay.
     pub(in crate::tree) fn write(self, tree: &mut Tree, text: &str) -> Result<(), AccountError> {
-        let path = tree.resolve(&self.path())?;
-        let kind = InodeKind::File(Content::of_bytes(text.as_bytes()));
         let mode = match self {
             Self::Passwd | Self::Group => Mode::FILE,
             Self::Shadow => Mode::new(0o640),
         };
-        let mut inode =
-            tree.get(&path).cloned().unwrap_or_else(|| Inode::new(kind.clone(), mode, Origin::Generated));
-        inode.kind = kind;
-        inode.mtime = None;
-        inode.origin = Origin::Generated;
-        tree.make_parents(&path, &Origin::Generated)?;
-        tree.insert(path, inode)?;
-        Ok(())
+        Ok(own_files::write(tree, &self.path(), text.as_bytes().into(), mode)?)
     }
 }
 
@@ -124,50 +121,12 @@ impl Texts {
         self.group = self.group.lines().map(|line| add_to(line) + "\n").collect();
     }
 
-    /// Adds a user, unless it is there with that number.
-    pub(super) fn add_user(&mut self, user: &NewUser, day: i64) -> Result<(), AccountError> {
-        let NewUser { name, uid, full_name, home, shell, .. } = user;
-        let is_new = is_new("user", &self.passwd, name, *uid)?;
-        let (group, gid) = self.primary_group(user)?;
-        if !is_new {
-            return Ok(());
-        }
-        self.append_user(UserLine { name, uid: *uid, gid, full_name, home, shell }, day);
-        // BusyBox lists the user among the members of a group it is given, though not of its own.
-        if let (Some(_), Some(group)) = (&user.group, group) {
-            self.add_member(&group, name);
-        }
-        Ok(())
-    }
-
     /// Adds the lines of a user that is not there, who has no password.
     pub(in crate::tree) fn append_user(&mut self, user: UserLine<'_>, day: i64) {
         let UserLine { name, uid, gid, full_name, home, shell } = user;
         append(&mut self.passwd, &format!("{name}:x:{uid}:{gid}:{full_name}:{home}:{shell}"));
         if let Some(shadow) = &mut self.shadow {
             append(shadow, &format!("{name}:!:{day}:0:99999:7:::"));
-        }
-    }
-
-    /// The user's primary group, made if it is to be: its name, if it has one, and its number.
-    fn primary_group(&mut self, user: &NewUser) -> Result<(Option<String>, u32), AccountError> {
-        let name = match &user.group {
-            Some(Account::Number(gid)) => {
-                let name =
-                    lines(&self.group).find(|(_, there)| there == gid).map(|(name, _)| name.to_owned());
-                return Ok((name, *gid));
-            }
-            Some(Account::Name(name)) => name,
-            None => &user.name,
-        };
-        let there = lines(&self.group).find(|(there, _)| there == name).map(|(_, gid)| gid);
-        match there {
-            Some(gid) => Ok((Some(name.clone()), gid)),
-            None if *name == user.name => {
-                self.add_group(name, user.uid)?;
-                Ok((Some(name.clone()), user.uid))
-            }
-            None => Err(AccountError::NoGroup { user: user.name.clone(), group: name.clone() }),
         }
     }
 }

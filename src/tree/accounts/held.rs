@@ -8,7 +8,7 @@
 use super::files::{self, AccountFile, Texts, append};
 use super::{AccountError, AddedAccounts};
 use crate::path::TreePath;
-use crate::tree::{Inode, InodeKind, Tree};
+use crate::tree::{Inode, InodeKind, InodeNumber, Tree, own_files};
 
 /// How the names of those accounts begin.
 const PREFIX: &str = "apkcompose-held-";
@@ -20,7 +20,16 @@ const FILES: [AccountFile; 2] = [AccountFile::Passwd, AccountFile::Group];
 #[must_use = "the tree has accounts of nobody's until the numbers are released"]
 pub struct HeldNumbers {
     /// What the files were, if something is held in them.
-    before: Vec<(AccountFile, Inode)>,
+    before: Vec<Before>,
+}
+
+/// A file as it was.
+#[derive(Debug)]
+struct Before {
+    file: AccountFile,
+    path: TreePath,
+    number: InodeNumber,
+    inode: Inode,
 }
 
 impl HeldNumbers {
@@ -48,15 +57,19 @@ impl HeldNumbers {
                 append(&mut texts.group, &format!("{PREFIX}{gid}:!:{gid}:"));
             }
         }
-        let inode = |file: AccountFile| Some((file, tree.get(&tree.resolve(&file.path()).ok()?)?.clone()));
-        let before = FILES.into_iter().filter_map(inode).collect();
+        let there = |file: AccountFile| {
+            let path = own_files::place(tree, &file.path()).ok()?;
+            let (number, inode) = (tree.number(&path)?, tree.get(&path)?.clone());
+            Some(Before { file, path, number, inode })
+        };
+        let before = FILES.into_iter().filter_map(there).collect();
         texts.write(tree)?;
         Ok(Self { before })
     }
 
     /// Lets them go. A file that has changed by nothing but this is what it was.
     pub fn release(self, tree: &mut Tree) -> Result<(), AccountError> {
-        for (file, before) in self.before {
+        for Before { file, path, number, inode } in self.before {
             let Some(text) = file.text(tree)? else { continue };
             let is_held = |line: &&str| line.starts_with(PREFIX);
             if !text.lines().any(|line| is_held(&line)) {
@@ -64,11 +77,13 @@ impl HeldNumbers {
             }
             let rest: String =
                 text.lines().filter(|line| !is_held(line)).flat_map(|line| [line, "\n"]).collect();
-            let path = tree.resolve(&file.path())?;
-            if is_same(tree, &path, &before, &rest)? {
-                tree.insert(path, before)?;
-            } else {
+            if !is_same(tree, &path, &inode, &rest)? {
                 file.write(tree, &rest)?;
+            } else if tree.links(number) > 0 {
+                // The very file that it was, which has other names.
+                tree.link(path, number)?;
+            } else {
+                tree.insert(path, inode)?;
             }
         }
         Ok(())

@@ -74,7 +74,7 @@ fn what_the_installed_database_lists_belongs_to_packages() {
         .base()
         .unwrap();
 
-    let Installation { tree, database } = &base.installation;
+    let Installation { tree, database, .. } = &base.installation;
     assert_eq!(at(tree, "usr/bin/tool").origin, Origin::Package("one".into()));
     assert_eq!(at(tree, "usr/bin").origin, Origin::Package("one".into()));
     assert_eq!(at(tree, "usr/bin/other").origin, Origin::Base);

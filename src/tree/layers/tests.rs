@@ -4,17 +4,17 @@ use crate::tree::made::{Layer, path};
 
 impl Layer {
     fn mode(mut self, mode: u32) -> Self {
-        self.table.entries.last_mut().unwrap().mode = mode;
+        self.entries.last_mut().unwrap().mode = mode;
         self
     }
 
     fn without(mut self, text: &str) -> Self {
-        self.table.whiteouts.push(Whiteout::Path(path(text)));
+        self.whiteouts.push(Whiteout::Path(path(text)));
         self
     }
 
     fn emptying(mut self, text: &str) -> Self {
-        self.table.whiteouts.push(Whiteout::Contents(path(text)));
+        self.whiteouts.push(Whiteout::Contents(path(text)));
         self
     }
 }

@@ -77,6 +77,11 @@ impl Said {
         Self { size: Some(size), ..self }
     }
 
+    /// What follows the header, whatever it is the header of.
+    pub(crate) fn content(self, content: impl AsRef<[u8]>) -> Self {
+        Self { content: content.as_ref().to_vec(), ..self }
+    }
+
     pub(crate) fn without_checksum(self) -> Self {
         Self { has_checksum: false, ..self }
     }

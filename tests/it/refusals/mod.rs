@@ -20,6 +20,8 @@ pub(crate) mod hostile;
 mod index;
 /// Where the image and the cache go.
 mod output;
+/// What apkcompose writes into an image itself.
+mod own_files;
 /// Packages: their form, and what is in them.
 mod packages;
 /// What a profile says wrong, and what it names that is not there.
@@ -32,6 +34,8 @@ mod real;
 mod solving;
 /// Links, whiteouts and other ways out of the root.
 mod ways_out;
+/// Much of one thing.
+mod weight;
 
 use std::path::Path;
 
