@@ -305,7 +305,9 @@ impl Refusal {
         };
         match self {
             Self::Unsatisfiable { culprits, blamed, .. } => {
-                blamed.iter().for_each(|text| mention(text));
+                for text in blamed {
+                    mention(text);
+                }
                 for culprit in culprits {
                     culprit.mention(&mut mention);
                 }
