@@ -17,6 +17,7 @@ use apkcompose::apk::index_file::VerifiedIndex;
 use apkcompose::apk::installed::InstalledText;
 use apkcompose::apk::keys::Keyring;
 use apkcompose::arch::Arch;
+use apkcompose::report::Silent;
 use apkcompose::solve::{Installed, Options, Repository, Request, solve};
 
 use crate::place::{Place, REPOSITORIES};
@@ -111,7 +112,7 @@ fn solve_alone(place: &Place, rounds: usize) {
         };
         let times = (0..rounds * SOLUTIONS).map(|_| {
             let begin = Instant::now();
-            let solution = solve(&repositories, Some(&installed), &request).expect("there is a solution");
+            let solution = solve(&repositories, Some(&installed), &request, &Silent).expect("there is a solution");
             let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
             assert_eq!(solution.steps.len(), count);
             milliseconds
