@@ -112,7 +112,8 @@ fn solve_alone(place: &Place, rounds: usize) {
         };
         let times = (0..rounds * SOLUTIONS).map(|_| {
             let begin = Instant::now();
-            let solution = solve(&repositories, Some(&installed), &request, &Silent).expect("there is a solution");
+            let solution =
+                solve(&repositories, Some(&installed), &request, &Silent).expect("there is a solution");
             let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
             assert_eq!(solution.steps.len(), count);
             milliseconds
