@@ -11,7 +11,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::diagnosis::needs_in_force;
-use super::graph::{Graph, NameId, PackageId};
+use super::graph::{Graph, NameId, Node, PackageId};
 use super::reach::Reach;
 use super::state::State;
 
@@ -31,7 +31,7 @@ pub(super) fn blamed(graph: &Graph<'_>, state: &State, reach: &Reach) -> Vec<Str
     }
     for held in holders.values() {
         let is_versioned = held.iter().any(|(_, version)| version.is_some());
-        if is_versioned && held.windows(2).any(|pair| pair.first() != pair.last()) {
+        if is_versioned && held.len() > 1 {
             packages.extend(held.iter().map(|(package, _)| *package));
         }
     }
@@ -59,6 +59,13 @@ pub(super) fn blamed(graph: &Graph<'_>, state: &State, reach: &Reach) -> Vec<Str
     packages.extend(exclude_themselves);
     let names = names.into_iter().map(|name| graph.names[name].spelling.to_owned());
     names.chain(packages.into_iter().map(|package| graph.packages[package].package.to_string())).collect()
+}
+
+/// Whether a package states a name more than once, and in a version: it then excludes itself, as apk tells the holders of a
+/// name apart by what they state.
+pub(super) fn is_held_twice(node: &Node<'_>, name: NameId) -> bool {
+    let is_versioned = node.versions_of(name).any(|version| version.is_some());
+    is_versioned && node.versions_of(name).count() > 1
 }
 
 /// Who holds each name in the attempt, with the version in which it does.

@@ -5,8 +5,8 @@
 //!
 //! What it checks: every package exists, may be installed and may come from where it comes; the world and
 //! every dependency is met, no conflict is violated, no two packages hold one name; each package is needed;
-//! what comes by itself is there unless something stands against it; the steps lead from what is installed
-//! to the tree.
+//! the steps lead from what is installed to the tree; and last, what comes by itself is there unless something stands
+//! against it. That alone is no bug of the solver: see [`super::solve`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -103,13 +103,14 @@ pub fn check(
     tree.names_are_held_once()?;
     tree.needs_are_met(&request.world)?;
     tree.packages_are_needed(&request.world)?;
+    steps_lead_to(repositories, installed, solution)?;
     let exclusions = tree.exclusions(&request.world);
     for package in tree.waiting_for_its_names(repositories) {
         if tree.should_have(package, &exclusions) && installable(package, request).is_ok() {
             return Err(Violation::LeftOut(package.to_string()));
         }
     }
-    steps_lead_to(repositories, installed, solution)
+    Ok(())
 }
 
 fn installable(package: Package<'_>, request: &Request) -> Result<(), Violation> {

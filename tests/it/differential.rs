@@ -6,6 +6,10 @@
 //! here: the order of packages that come by themselves with the same one, which in apk follows its hash table
 //! (accepted only if [`walk`], told apk's order among those, gives apk's steps), and [`EXCEPTIONS`].
 
+/// What comes out of drawn universes holds.
+mod drawn;
+/// The recorded answers of apk 3.
+mod recorded;
 /// Small universes.
 mod small;
 /// Where apk's order among siblings leads.

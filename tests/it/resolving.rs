@@ -52,9 +52,9 @@ fn step(op: &str, name: &str, old: Option<&str>, new: Option<&str>) -> Value {
 #[test]
 fn every_kind_of_step_is_told_to_programs() {
     let dir = Dir::new();
-    dir.write("repo", index(&["new 1 D:up", "up 2", "down 1", "built 1 D:so:x", "pinned 1", "x 1 p:so:x=1"]));
+    dir.write("repo", index(&["new 1 D:up", "up 2", "down 1", "built 1 D:so:x", "pinned 2", "x 1 p:so:x=1"]));
     dir.write("edge", index(&["pinned 2"]));
-    dir.write("db", index(&["up 1", "down 2", "built 1", "gone 1", "pinned 2"]));
+    dir.write("db", index(&["up 1", "down 2", "built 1", "gone 1", "pinned 2 s:edge"]));
     dir.write("world", "up\ndown\nbuilt\npinned@edge\n");
 
     let command = resolve(&dir).args(["--repository", "repo", "--repository", "@edge=edge"]);
@@ -83,7 +83,7 @@ fn every_kind_of_step_is_told_to_programs() {
             step("downgrade", "down", Some("2"), Some("1")),
             step("purge", "gone", Some("1"), None),
             step("install", "new", None, Some("1")),
-            json!({ "op": "repin", "name": "pinned", "tag": "edge", "old": "2", "new": "2" }),
+            json!({ "op": "repin", "name": "pinned", "tag": "", "old": "2", "new": "2" }),
             step("upgrade", "up", Some("1"), Some("2")),
             step("install", "x", None, Some("1")),
         ]

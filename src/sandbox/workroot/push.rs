@@ -1,7 +1,7 @@
 //! Writing to a workroot what is newer in the tree.
 //!
 //! First what is to be done is found by comparing the tree with what is remembered of the disk; then names that are
-//! gone or stand for something else are removed, the deepest first; then the others are made or answer in the order
+//! gone or stand for something else are removed, the deepest first; then the others are made or changed in the order
 //! of paths; and last each directory that something was done in gets its mode and time, the deepest first again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -49,7 +49,7 @@ pub(super) fn push(
 struct Plan<'a> {
     /// Names on the disk that are to go, some to be made again.
     removed: Vec<TreePath>,
-    /// Names of the tree that are to be made, or whose inodes are to be answer.
+    /// Names of the tree that are to be made, or whose inodes are to be changed.
     newer: Vec<(&'a TreePath, InodeNumber, &'a Inode)>,
     /// Inodes of the tree that are on the disk, and a name that they keep.
     kept: HashMap<InodeNumber, TreePath>,
@@ -158,7 +158,7 @@ impl Push<'_> {
             return Ok(());
         }
         if is_there {
-            // Under another of its names it may have been answer.
+            // Under another of its names it may have been changed.
             if self.memory.get(path).is_some_and(|known| known.facts.are_of(inode)) {
                 return Ok(());
             }
