@@ -58,7 +58,7 @@ fn universe(dice: &mut Dice) -> String {
             }
         }
     }
-    let world: Vec<String> = (0..1 + dice.below(4)).map(|_| asked(dice, names, tagged)).collect();
+    let world: Vec<String> = (0..=dice.below(4)).map(|_| asked(dice, names, tagged)).collect();
     let heading = if dice.below(2) == 0 { "[world]" } else { "[add]" };
     writeln!(universe, "{heading}\n{}", once_each(world).join(" ")).unwrap();
     match dice.below(6) {
@@ -74,13 +74,13 @@ fn universe(dice: &mut Dice) -> String {
 fn fields(dice: &mut Dice, names: &[&str]) -> String {
     let mut fields = String::new();
     let some = |dice: &mut Dice, most: usize| {
-        (0..1 + dice.below(most)).map(|_| asked(dice, names, false)).collect::<Vec<_>>()
+        (0..=dice.below(most)).map(|_| asked(dice, names, false)).collect::<Vec<_>>()
     };
     if dice.below(2) == 0 {
         write!(fields, " D:{}", some(dice, 3).join(" ")).unwrap();
     }
     if dice.below(3) == 0 {
-        let provided = (0..1 + dice.below(2)).map(|_| {
+        let provided = (0..=dice.below(2)).map(|_| {
             let name =
                 if dice.below(6) == 0 { names[dice.below(names.len())] } else { PROVIDED[dice.below(4)] };
             let version =

@@ -83,7 +83,7 @@ fn agrees(universe: &Value) -> bool {
         .map(|(tag, index)| Repository { index, tag: tag.clone(), name: "universe".to_owned() })
         .collect();
     let base = universe["installed"].as_str();
-    let base = base.map(|text| InstalledText::parse("installed", text.as_bytes().to_vec()).unwrap());
+    let base = base.map(|text| InstalledText::parse("installed", text.as_bytes()).unwrap());
     let installed = base.as_ref().map(Installed::of_text);
     let asked: Vec<Dependency> = list(&universe["args"]).map(|it| text(it).parse().unwrap()).collect();
     let mut world: Vec<Dependency> = list(&universe["world"]).map(|it| text(it).parse().unwrap()).collect();
