@@ -253,7 +253,9 @@ fn is_redirection(status: StatusCode) -> bool {
 fn redirection(address: &Address, url: &Url, headers: &HeaderMap) -> Result<Url, HttpError> {
     let location = text(headers, &header::LOCATION).unwrap_or_default();
     let nowhere = || {
-        let location = without_credentials(&location);
+        // A query may be worth as much as a password.
+        let path = location.split(['?', '#']).next().unwrap_or_default();
+        let location = without_credentials(path);
         HttpError::Redirection { url: address.shown(), location }
     };
     let mut to = url.join(&location).map_err(|_| nowhere())?;

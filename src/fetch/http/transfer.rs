@@ -211,7 +211,8 @@ impl<'a> Transfer<'a> {
             return Err(self.changed(format!("it had {length} bytes, and now has more")));
         }
         let limit = self.turn.network().options().timeout;
-        if let Some((came, span)) = self.pace.note(came, asked.elapsed(), limit) {
+        let new = came.saturating_sub(self.skip);
+        if let Some((came, span)) = self.pace.note(came, new, asked.elapsed(), limit) {
             let url = self.address.shown();
             return Err(HttpError::Slow { url, got: self.got, came, span });
         }
@@ -222,11 +223,15 @@ impl<'a> Transfer<'a> {
     fn recover(&mut self, mut error: HttpError) -> Result<(), HttpError> {
         self.response = None;
         self.pace.break_off(&error);
+        let broke_off = Instant::now();
         loop {
             let Some(wait) = self.attempts.after(&error, self.got, chance()) else { return Err(error) };
             pause(wait, self.reporter)?;
             match self.resume() {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.pace.pause(broke_off.elapsed());
+                    return Ok(());
+                }
                 Err(HttpError::Interrupted) => return Err(HttpError::Interrupted),
                 Err(other) => error = other,
             }
@@ -331,11 +336,11 @@ impl Span {
 }
 
 impl Pace {
-    /// Notes that `came` bytes came after a wait; how many came in which time, if those are too few. `limit` is how long a
-    /// span is.
-    fn note(&mut self, came: u64, waited: Duration, limit: Duration) -> Option<(u64, Duration)> {
+    /// Notes that `came` bytes came after a wait, of which `new` were not there before a resumption; how many came in which
+    /// time, if those are too few. `limit` is how long a span is.
+    fn note(&mut self, came: u64, new: u64, waited: Duration, limit: Duration) -> Option<(u64, Duration)> {
         self.span.add(came, waited);
-        self.whole.add(came, waited);
+        self.whole.add(new, waited);
         if self.span.waited >= limit {
             let span = std::mem::take(&mut self.span);
             if let Some(slow) = span.below(SLOWEST) {
@@ -344,6 +349,11 @@ impl Pace {
         }
         let is_long = self.whole.waited >= limit.saturating_mul(SPANS);
         if is_long { self.whole.below(SLOWEST_ON_THE_WHOLE) } else { None }
+    }
+
+    /// Notes how long it took until what broke off came again: pauses count for the average, so that every file ends.
+    fn pause(&mut self, waited: Duration) {
+        self.whole.add(0, waited);
     }
 
     /// Notes that what came broke off. What was too slow may begin anew, as it does so only a few times.
@@ -371,7 +381,7 @@ mod tests {
     fn slow_after(pace: &mut Pace, bytes: u64, millis: u64) -> Option<u64> {
         let steps = 100_000 / millis;
         (1..=steps)
-            .find(|_| pace.note(bytes, Duration::from_millis(millis), LIMIT).is_some())
+            .find(|_| pace.note(bytes, bytes, Duration::from_millis(millis), LIMIT).is_some())
             .map(|steps| steps * millis / 1000)
     }
 
@@ -382,7 +392,7 @@ mod tests {
         assert_eq!(slow_after(&mut Pace::default(), SLOWEST_ON_THE_WHOLE, 1000), None);
         // What came fast at first does not make up for what drips then.
         let mut flow = Pace::default();
-        assert_eq!(flow.note(SLOWEST * 1000, Duration::from_millis(1900), LIMIT), None);
+        assert_eq!(flow.note(SLOWEST * 1000, SLOWEST * 1000, Duration::from_millis(1900), LIMIT), None);
         assert_eq!(slow_after(&mut flow, 1, 1000), Some(3));
     }
 
@@ -392,7 +402,8 @@ mod tests {
         assert_eq!(slow_after(&mut Pace::default(), SLOWEST * 3, 1000), Some(20));
         // What makes good for it is taken.
         let mut flow = Pace::default();
-        assert_eq!(flow.note(SLOWEST_ON_THE_WHOLE * 1000, Duration::from_secs(1), LIMIT), None);
+        let much = SLOWEST_ON_THE_WHOLE * 1000;
+        assert_eq!(flow.note(much, much, Duration::from_secs(1), LIMIT), None);
         assert_eq!(slow_after(&mut flow, SLOWEST + 1, 1000), None);
     }
 
@@ -401,17 +412,32 @@ mod tests {
         let broken = HttpError::Interrupted;
         let mut pace = Pace::default();
         for second in 1..20 {
-            assert_eq!(pace.note(SLOWEST + 1, Duration::from_secs(1), LIMIT), None, "{second}");
+            assert_eq!(pace.note(SLOWEST + 1, SLOWEST + 1, Duration::from_secs(1), LIMIT), None, "{second}");
             pace.break_off(&broken);
         }
-        assert!(pace.note(SLOWEST + 1, Duration::from_secs(1), LIMIT).is_some());
+        assert!(pace.note(SLOWEST + 1, SLOWEST + 1, Duration::from_secs(1), LIMIT).is_some());
+    }
+
+    #[test]
+    fn what_is_sent_anew_after_each_break_ends_too() {
+        let mut pace = Pace::default();
+        let seconds = (1..100).find(|_| pace.note(1 << 20, SLOWEST, Duration::from_secs(1), LIMIT).is_some());
+        assert_eq!(seconds, Some(20));
+    }
+
+    #[test]
+    fn pauses_between_resumptions_count_for_the_average() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.note(1 << 18, 1 << 18, Duration::from_secs(1), LIMIT), None);
+        pace.pause(Duration::from_secs(60));
+        assert!(pace.note(1 << 10, 1 << 10, Duration::from_millis(1), LIMIT).is_some());
     }
 
     #[test]
     fn the_time_in_which_nobody_waits_does_not_count() {
         let mut pace = Pace::default();
         for _ in 0..1000 {
-            assert_eq!(pace.note(1, Duration::ZERO, LIMIT), None);
+            assert_eq!(pace.note(1, 1, Duration::ZERO, LIMIT), None);
         }
     }
 }

@@ -369,6 +369,8 @@ impl Supervisor<'_> {
     fn ended(&self, status: WaitStatus, not_executed: Option<String>) -> Ended {
         match (not_executed, status.exit_status(), status.terminating_signal()) {
             (Some(error), ..) => Ended::NotExecuted(error),
+            // A shell says so of a program that wrote a larger file than it may.
+            (None, Some(status), _) if status == 128 + libc::SIGXFSZ => self.too_much_space(),
             (None, Some(status), _) => Ended::Exited(u8::try_from(status & 0xff).unwrap_or(u8::MAX)),
             // It wrote a larger file than it may.
             (None, None, Some(libc::SIGXFSZ)) => self.too_much_space(),

@@ -277,3 +277,11 @@ fn sparse_files_are_refused_before_they_are_read() {
         attack.run().ends_with(8, "").within(30);
     });
 }
+
+#[test]
+fn a_program_of_a_script_that_writes_too_large_a_file_passes_the_limit_of_space() {
+    let test = "a_program_of_a_script_that_writes_too_large_a_file_passes_the_limit_of_space";
+    in_all_modes(test, "truncate -s 1099511627776 /large", |_, attack| {
+        attack.run().ends_with(8, "").within(30);
+    });
+}
