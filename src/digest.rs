@@ -8,8 +8,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use sha1::Digest as _;
+
+/// Base64 with padding. The last digit may have bits beyond the bytes that it stands for, as apk takes it; they are written
+/// as zeros.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// A text that is not a digest of the wanted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -249,6 +257,12 @@ mod tests {
         let identity: Identity = q1.parse().unwrap();
         assert_eq!(identity.to_string(), q1);
         assert_eq!(identity.to_x1().parse::<Identity>().unwrap(), identity);
+    }
+
+    #[test]
+    fn bits_beyond_the_last_byte_do_not_count() {
+        let sloppy: Identity = "Q1RWLMZH10kdz0zUmHb2dljdFhLlR=".parse().unwrap();
+        assert_eq!(sloppy.to_string(), "Q1RWLMZH10kdz0zUmHb2dljdFhLlQ=");
     }
 
     #[test]

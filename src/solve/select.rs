@@ -239,11 +239,14 @@ impl Decider<'_> {
         self.apply(package, Part::All);
         for (name, _) in &graph.packages[package].provides {
             let state = &mut self.state.names[*name];
-            if !matches!(state.holder, Holder::Package(_)) {
-                state.holder = Holder::Package(package);
-            }
-            if state.chosen.last() != Some(&package) {
-                state.chosen.push(package);
+            // A name that somebody has to choose the provider of is not taken by what comes for another reason.
+            if !state.undecidable {
+                if !matches!(state.holder, Holder::Package(_)) {
+                    state.holder = Holder::Package(package);
+                }
+                if state.chosen.last() != Some(&package) {
+                    state.chosen.push(package);
+                }
             }
             state.news = true;
             self.announce(*name);
