@@ -1,10 +1,11 @@
-//! Whom apk blames when it refuses: the left column of what it prints under "unable to select packages".
+//! The packages and names that apk blames when it refuses: the left column of what it prints under "unable to select
+//! packages".
 //!
 //! It names what is required and has no provider; each chosen package that something chosen excludes, that does not satisfy
 //! what something chosen requires of a name it provides, or that holds a name beside another; and, once anything else is
 //! wrong, packages that exclude their own name.
 //!
-//! Not for people: [`super::diagnosis`] says why.
+//! Not for messages: [`super::diagnosis`] says why.
 //!
 //! Source: the recorded answers of apk 3.0.6.
 
@@ -68,7 +69,7 @@ pub(super) fn is_held_twice(node: &Node<'_>, name: NameId) -> bool {
     is_versioned && node.versions_of(name).count() > 1
 }
 
-/// Who holds each name in the attempt, with the version in which it does.
+/// The packages that hold each name in the attempt, with the version in which they do.
 fn holders<'g>(graph: &Graph<'g>, reach: &Reach) -> HashMap<NameId, Vec<(PackageId, Option<&'g str>)>> {
     let mut holders: HashMap<NameId, Vec<_>> = HashMap::new();
     for package in &reach.packages {

@@ -65,7 +65,7 @@ impl Findings {
     }
 }
 
-/// A need with who has it: a package, or the world.
+/// A need and the package that has it; `None` for the world.
 type InForce<'g> = (Option<PackageId>, &'g Need);
 
 /// The needs of the world and of every chosen package, by the name they speak of.

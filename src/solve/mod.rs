@@ -16,7 +16,7 @@
 //! | `reach` | why each chosen package is needed |
 //! | `order`, `purge` | the order of the steps |
 //! | `closure` | the packages of a solution, and all that keeps each |
-//! | `diagnosis`, `blame`, `refusal` | what is wrong with an attempt, whom apk blames for it, and how that reads |
+//! | `diagnosis`, `blame`, `refusal` | what is wrong with an attempt, what apk blames for it, and how that reads |
 //! | `check` | the independent checker |
 //!
 //! Not for fetching or placing: a solution names packages by their place in an index.

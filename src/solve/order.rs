@@ -82,6 +82,7 @@ impl<'g> Arranger<'g> {
                 Task::Enter(package) if self.walked[package] == Walked::No => {
                     self.walked[package] = Walked::Entered;
                     self.meet_conditions(package);
+                    self.make_room(package);
                     tasks.push(Task::Finish(package));
                     let graph = self.graph;
                     let depends = graph.packages[package].depends.iter().rev();
@@ -126,6 +127,17 @@ impl<'g> Arranger<'g> {
             }
         }
         completed
+    }
+
+    /// Purges what cannot hold a name beside a package that comes.
+    fn make_room(&mut self, package: PackageId) {
+        let node = &self.graph.packages[package];
+        if node.places.installed.is_none() {
+            for (name, version) in &node.provides {
+                let name = self.graph.names[*name].spelling;
+                self.purger.purge_what_clashes(name, version.is_some(), &mut self.steps);
+            }
+        }
     }
 
     /// Notes the conditions that a package meets once it is entered.

@@ -43,7 +43,7 @@ pub enum Refusal {
         limit: usize,
     },
     /// The solver made as many comparisons as it may.
-    #[error("solving was given up after {limit} comparisons of packages with dependencies")]
+    #[error("the request requires more than {limit} comparisons of packages with dependencies")]
     TooMuchWork {
         /// How many it may make.
         limit: u64,
@@ -475,9 +475,10 @@ impl Explain for Refusal {
                 Some(format!("the tags there are: {}", known.join(", ")))
             }
             Self::TooManyTags { .. } => Some("give repositories that belong together one tag".to_owned()),
-            Self::TooMuchWork { .. } => {
-                Some("an index with so many alternatives is not made in good faith; ask for less, or leave its repository out".to_owned())
-            }
+            Self::TooMuchWork { .. } => Some(
+                "request fewer packages, or leave out the repository whose index states so many alternatives"
+                    .to_owned(),
+            ),
             Self::Interrupted => None,
             Self::Unproven { .. } => Some("please report this, with the profile and the indexes".to_owned()),
         }
