@@ -52,13 +52,12 @@ impl Installation {
                 missing.push(name);
                 continue;
             };
-            // Those that come to point at nothing go at once, so this is the same for all packages.
-            let before = before.get_or_insert_with(|| self.dangling_links());
+            before.get_or_insert_with(|| self.dangling_links());
             self.remove_unowned(&package);
-            for link in self.dangling_links() {
-                if !before.contains(&link) {
-                    self.tree.remove_all(&link);
-                }
+        }
+        if let Some(before) = before {
+            for link in self.dangling_links().difference(&before) {
+                self.tree.remove_all(link);
             }
         }
         let mut world = std::mem::take(&mut self.database.world);
