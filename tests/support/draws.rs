@@ -125,7 +125,7 @@ impl Rounds {
         let threads = variable("RUST_TEST_THREADS").or_else(|| std::thread::available_parallelism().ok());
         let threads = u32::try_from(threads.map_or(1, NonZeroUsize::get)).unwrap_or(1);
         let tests = u32::try_from(names().len()).unwrap_or(u32::MAX);
-        let share = Duration::from_secs_f64(minutes * 60.0) * threads / tests;
+        let share = Duration::from_secs_f64(minutes * 60.0) * threads.min(tests) / tests;
         Self { first: seed.unwrap_or_else(|| RandomState::new().hash_one(tests)), share }
     }
 
