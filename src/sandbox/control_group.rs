@@ -22,6 +22,8 @@ use crate::root;
 const PREFIX: &str = "apkcompose.";
 /// The file to which the number of a process is written that enters a group.
 const PROCESSES: &str = "cgroup.procs";
+/// The least margin of the kernel's limit, in bytes: more than a program can take between two looks of the helper.
+const MARGIN: u64 = 2 << 30;
 /// How large a file of a group may be, in bytes.
 const MAX_FILE: usize = 64 * 1024;
 /// How many times creating a group is tried: before it is entered, another composer may remove it.
@@ -73,10 +75,12 @@ impl ControlGroup {
         })
     }
 
-    /// Limits the group to `bytes` more than it has now; beyond that the kernel kills processes of the group.
+    /// Limits the group to what it has now, `bytes` and a margin; beyond that the kernel kills processes of the group. The
+    /// helper, which is one of them, ends the program at `bytes` itself: the kernel might choose the helper, even after the
+    /// program, as it takes back some memory of a dead process late.
     pub(super) fn allow(&self, bytes: u64) -> io::Result<()> {
         let usage = text(&self.usage)?.trim().parse().unwrap_or(0_u64);
-        let limit = usage.saturating_add(bytes);
+        let limit = usage.saturating_add(bytes).saturating_add(bytes.max(MARGIN));
         // In version 1 the limit of memory and swap space may not be below the limit of memory.
         let first = set(&self.limit, limit);
         if let Some(swap) = &self.swap_limit {

@@ -66,6 +66,10 @@ const EXCEPTIONS: [Exception; 3] = [
     },
 ];
 
+/// Packages that hold one name together without a version, so that what needs the name follows the one that was chosen first.
+/// 3.x discovers the own names of providers last, 2.14 with the names they provide, so that another may be first.
+const TOGETHER: [&[&str]; 1] = [&["lua5.2", "lua5.4"]];
+
 /// Packages that 3.x refuses because they depend on what is no version.
 const MALFORMED: [&str; 1] = ["owfs-dev-3.2p4-r0"];
 
@@ -364,7 +368,9 @@ fn compare_steps(
     let sorted = |steps: &[String]| -> BTreeSet<String> { steps.iter().cloned().collect() };
     // What apk has more brings forward what it needs, so that the order cannot be compared.
     let brought_forward = !only_theirs.is_empty() && sorted(&ours) == sorted(&theirs);
-    if ours == theirs || brought_forward {
+    let held_together = sorted(&ours) == sorted(&theirs)
+        && TOGETHER.iter().any(|together| together.iter().all(|name| answer.named(name).is_some()));
+    if ours == theirs || brought_forward || held_together {
         Verdict::Excepted
     } else if sorted(&ours) == sorted(&theirs)
         && steps_along(&theirs) == named(&theirs)

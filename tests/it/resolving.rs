@@ -52,8 +52,11 @@ fn step(op: &str, name: &str, old: Option<&str>, new: Option<&str>) -> Value {
 #[test]
 fn every_kind_of_step_is_told_to_programs() {
     let dir = Dir::new();
-    dir.write("repo", index(&["new 1 D:up", "up 2", "down 1", "built 1 D:so:x", "pinned 2", "x 1 p:so:x=1"]));
-    dir.write("edge", index(&["pinned 2"]));
+    dir.write(
+        "repo",
+        index(&["new 1 D:up", "up 2", "down 1", "built 1 D:so:x", "pinned 2 s:edge", "x 1 p:so:x=1"]),
+    );
+    dir.write("edge", index(&["pinned 2 s:edge"]));
     dir.write("db", index(&["up 1", "down 2", "built 1", "gone 1", "pinned 2 s:edge"]));
     dir.write("world", "up\ndown\nbuilt\npinned@edge\n");
 
