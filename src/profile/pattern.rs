@@ -162,16 +162,7 @@ impl GlobReader<'_> {
             return;
         }
         self.at += 2;
-        if self.letter(self.at) == Some('/') {
-            // Nothing, or anything and a slash.
-            self.at += 1;
-            let choice = self.program.len();
-            self.program.push(Instruction::Split(choice + 1, choice + 5));
-            self.program.push_any_number_of(Instruction::Any);
-            self.program.push(Instruction::One('/'));
-        } else {
-            self.program.push_any_number_of(Instruction::Any);
-        }
+        self.directories();
     }
 
     /// Reads `/**` as a whole name: everything below, or any directories on the way.
@@ -185,7 +176,13 @@ impl GlobReader<'_> {
         {
             self.at += 3;
         }
+        self.directories();
+    }
+
+    /// What a pair of stars stands for: any directories on the way to what follows a slash, or everything.
+    fn directories(&mut self) {
         if self.letter(self.at) == Some('/') {
+            // Nothing, or anything and a slash.
             self.at += 1;
             let choice = self.program.len();
             self.program.push(Instruction::Split(choice + 1, choice + 5));

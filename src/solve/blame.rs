@@ -65,8 +65,7 @@ pub(super) fn blamed(graph: &Graph<'_>, state: &State, reach: &Reach) -> Vec<Str
 /// Whether a package states a name more than once, and in a version: it then excludes itself, as apk tells the holders of a
 /// name apart by what they state.
 pub(super) fn is_held_twice(node: &Node<'_>, name: NameId) -> bool {
-    let is_versioned = node.versions_of(name).any(|version| version.is_some());
-    is_versioned && node.versions_of(name).count() > 1
+    node.has_version_of(name) && node.versions_of(name).count() > 1
 }
 
 /// The packages that hold each name in the attempt, with the version in which they do.

@@ -116,10 +116,9 @@ impl Diagnosis<'_> {
             || self.twice(package).is_some()
             || node.provides.iter().any(|(name, version)| {
                 let others = self.state.names[*name].chosen.iter().filter(|other| **other != package);
-                others.into_iter().any(|other| {
-                    let mut versions = self.graph.packages[*other].versions_of(*name);
-                    version.is_some() || versions.any(|version| version.is_some())
-                })
+                others
+                    .into_iter()
+                    .any(|other| version.is_some() || self.graph.packages[*other].has_version_of(*name))
             })
     }
 
@@ -303,9 +302,7 @@ impl Diagnosis<'_> {
         let graph = self.graph;
         let mut clashes = Vec::new();
         for (name, _) in &graph.packages[package].provides {
-            let is_versioned = |package: PackageId| {
-                graph.packages[package].versions_of(*name).any(|version| version.is_some())
-            };
+            let is_versioned = |package: PackageId| graph.packages[package].has_version_of(*name);
             for other in self.state.names[*name].chosen.iter().copied() {
                 if other == package
                     || !self.state.packages[other].chosen

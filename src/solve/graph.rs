@@ -112,6 +112,11 @@ impl<'a> Node<'a> {
         same.map(|(_, version)| *version)
     }
 
+    /// Whether it provides a name in a version, so that no other package can hold the name beside it.
+    pub(super) fn has_version_of(&self, name: NameId) -> bool {
+        self.versions_of(name).any(|version| version.is_some())
+    }
+
     /// Whether it provides a name.
     pub(super) fn has_name(&self, name: NameId) -> bool {
         self.versions_of(name).next().is_some()

@@ -256,16 +256,9 @@ impl Decider<'_> {
     /// Only one candidate is left: it will be this one, and what cannot be beside it will not. Which of its names it
     /// gets is another matter, and comes in its turn.
     fn expect(&mut self, name: NameId, only: PackageId) {
-        let graph = self.graph;
         self.apply(only, Part::Needs);
         if self.state.names[name].narrowed_for.replace(only) != Some(only) {
-            for (provided, _) in
-                graph.packages[only].provides.iter().filter(|(provided, _)| *provided != name)
-            {
-                let is_versioned =
-                    graph.packages[only].versions_of(*provided).any(|version| version.is_some());
-                self.bar_rivals(name, *provided, is_versioned);
-            }
+            self.bar_what_excludes_all(name, &[only]);
         }
     }
 
@@ -310,9 +303,8 @@ impl Decider<'_> {
             if !others.iter().all(|other| graph.packages[*other].has_name(*provided)) {
                 continue;
             }
-            let are_versioned = candidates.iter().all(|candidate| {
-                graph.packages[*candidate].versions_of(*provided).any(|version| version.is_some())
-            });
+            let are_versioned =
+                candidates.iter().all(|candidate| graph.packages[*candidate].has_version_of(*provided));
             self.bar_rivals(name, *provided, are_versioned);
         }
     }

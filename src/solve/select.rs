@@ -258,7 +258,7 @@ impl Decider<'_> {
     /// Bars the providers of a name that cannot hold it beside a chosen one: unless both provide it without a version.
     fn close(&mut self, name: NameId, chosen: PackageId) {
         let graph = self.graph;
-        let is_versioned = graph.packages[chosen].versions_of(name).any(|version| version.is_some());
+        let is_versioned = graph.packages[chosen].has_version_of(name);
         match (self.state.names[name].closed, is_versioned) {
             (Closed::AllBut(first), _) if first != chosen => {
                 self.state.names[name].closed = Closed::All;
